@@ -1,0 +1,148 @@
+"""Datasets: what was uploaded, what was kept of it, and what was not and why."""
+
+from enum import StrEnum
+
+from pydantic import Field, model_validator
+
+from tunesmith.contracts.base import Contract, Digest, Name, Timestamp, Uri
+
+
+class SourceKind(StrEnum):
+    UPLOAD = "upload"
+    FEEDBACK = "feedback"
+
+
+class Source(Contract):
+    """One object version that a dataset version is made of."""
+
+    kind: SourceKind
+    source_id: Digest
+    uri: Uri
+    version_id: str = Field(min_length=1, description="S3 versionId, pinned at acceptance")
+
+
+class Upload(Contract):
+    """An object version that was accepted, exactly once."""
+
+    upload_id: Digest
+    project: Name
+    dataset: Name
+    bucket: str
+    key: str
+    version_id: str
+    sequencer: str = Field(description="orders versions of one key after right-padding with zeros; never a clock")
+    size: int
+    recipe_version_id: str | None = Field(description="versionId of the project's recipe; None: the shipped default")
+    dataset_version: Digest
+    run_id: str | None = Field(description="None where the recipe says on_upload: nothing")
+    accepted_at: Timestamp
+
+
+class Split(StrEnum):
+    TRAIN = "train"
+    VALIDATION = "validation"
+    TEST = "test"
+
+
+class RowFormat(StrEnum):
+    CHAT = "chat"
+    PROMPT_COMPLETION = "prompt_completion"
+    ALPACA = "alpaca"
+
+
+class ProblemCode(StrEnum):
+    """Why a row went to quarantine."""
+
+    NOT_UTF8 = "NOT_UTF8"
+    NOT_JSON = "NOT_JSON"
+    NOT_AN_OBJECT = "NOT_AN_OBJECT"
+    DUPLICATE_KEY = "DUPLICATE_KEY"
+    NUMBER_RANGE = "NUMBER_RANGE"
+    TOO_DEEP = "TOO_DEEP"
+    LINE_TOO_LONG = "LINE_TOO_LONG"
+    UNKNOWN_FORMAT = "UNKNOWN_FORMAT"
+    MISSING_FIELD = "MISSING_FIELD"
+    WRONG_TYPE = "WRONG_TYPE"
+    UNKNOWN_ROLE = "UNKNOWN_ROLE"
+    NO_ASSISTANT_TURN = "NO_ASSISTANT_TURN"
+    BLANK_CONTENT = "BLANK_CONTENT"
+    BAD_CHARACTER = "BAD_CHARACTER"
+    SPECIAL_TOKEN = "SPECIAL_TOKEN"
+
+
+class DropReason(StrEnum):
+    """Why a valid row is not in the dataset."""
+
+    BLANK_LINE = "blank_line"
+    EXACT_DUPLICATE = "exact_duplicate"
+    IN_FROZEN_TEST = "in_frozen_test"
+
+
+class Problem(Contract):
+    """One bad row, told so that a person can find and mend it."""
+
+    source: Uri
+    line: int = Field(ge=1)
+    offset: int = Field(ge=0, description="byte offset of the line's first byte in the file")
+    code: ProblemCode
+    field: str | None = Field(description="path of the field, as in messages[2].role")
+    message: str
+    hint: str
+
+
+class RowCounts(Contract):
+    """The conservation law of rows, checked wherever it is written down."""
+
+    rows_in: int = Field(ge=0)
+    kept: int = Field(ge=0)
+    quarantined: int = Field(ge=0)
+    dropped: dict[DropReason, int] = {}
+
+    @model_validator(mode="after")
+    def conserves_rows(self) -> "RowCounts":
+        out = self.kept + self.quarantined + sum(self.dropped.values())
+        if self.rows_in != out:
+            raise ValueError(f"rows unaccounted: {self.rows_in} in, but kept + quarantined + dropped = {out}")
+        return self
+
+
+class FileEntry(Contract):
+    """A file of a content-addressed folder."""
+
+    path: str
+    bytes: int
+    sha256: Digest
+
+
+class SplitEntry(Contract):
+    rows: int
+    file: FileEntry
+
+
+class DatasetManifest(Contract):
+    """`manifest.json` of a dataset version, written last: where it exists, the dataset is whole."""
+
+    dataset_version: Digest
+    project: Name
+    dataset: Name
+    sources: list[Source]
+    counts: RowCounts
+    counts_by_source: dict[Uri, RowCounts]
+    formats: dict[RowFormat, int]
+    problems: dict[ProblemCode, int]
+    splits: dict[Split, SplitEntry]
+    quarantine: FileEntry
+    content_digest: Digest = Field(description="over the digests of the splits")
+    characters: int = Field(description="of the training split: what sizing goes by")
+    suite_digest: Digest | None = Field(description="frozen test split that this version was decontaminated against")
+
+
+class Suite(Contract):
+    """The frozen test split of a dataset: pinned once, by the first version that has one."""
+
+    project: Name
+    dataset: Name
+    uri: Uri
+    digest: Digest
+    rows: int
+    dataset_version: Digest

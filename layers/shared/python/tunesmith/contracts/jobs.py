@@ -1,0 +1,119 @@
+"""What each job is told and what it answers.
+
+A job takes one argument, `params_uri`: the URI of `params.json`. It writes `result.json` beside it, last.
+"""
+
+from enum import StrEnum
+
+from pydantic import Field
+
+from tunesmith.contracts.base import Contract, Digest, Name, RunId, Uri
+from tunesmith.contracts.datasets import RowCounts, Source, Split
+from tunesmith.contracts.models import ModelReference
+from tunesmith.contracts.recipes import EvaluateRecipe, FinetuneRecipe, Metric, PrepareRecipe
+
+
+class JobName(StrEnum):
+    PREPARE = "prepare"
+    FINETUNE = "finetune"
+    EVALUATE = "evaluate"
+    SERVE = "serve"
+
+
+class ExitCode:
+    """How a job ends. Batch retries none of these but the reclaim of a spot machine; a caller can tell them apart."""
+
+    DONE = 0
+    FAILED = 1
+    BAD_INPUT = 2
+    """The work cannot succeed however often it is tried: bad params, bad data, a gate."""
+    INTERRUPTED = 75
+    """EX_TEMPFAIL: checkpointed and safe to start again."""
+
+
+class PrepareParams(Contract):
+    run_id: RunId
+    project: Name
+    dataset: Name
+    dataset_version: Digest
+    sources: list[Source] = Field(min_length=1)
+    recipe: PrepareRecipe
+    suite_uri: Uri | None = Field(default=None, description="Parquet of the frozen test split; None: this version makes it")
+    suite_digest: Digest | None = None
+    output_uri: Uri = Field(description="folder of the dataset version; ends in a slash")
+
+
+class PrepareResult(Contract):
+    dataset_version: Digest
+    manifest_uri: Uri
+    content_digest: Digest
+    counts: RowCounts
+    splits: dict[Split, int] = Field(description="rows")
+    test_uri: Uri
+    test_digest: Digest
+    characters: int = Field(description="of the training split")
+
+
+class FinetuneParams(Contract):
+    run_id: RunId
+    base: ModelReference
+    dataset_version: Digest
+    manifest_uri: Uri
+    recipe: FinetuneRecipe
+    adapters_uri: Uri = Field(description="folder of all adapters; the job adds `<digest>/`")
+    checkpoints_uri: Uri
+
+
+class FinetuneResult(Contract):
+    adapter: ModelReference
+    steps: int
+    rows: int
+    tokens: int
+    trained_tokens: int
+    first_loss: float
+    last_loss: float
+    validation_loss: float | None
+    resumed_from_step: int
+    seconds: float
+
+
+class Role(StrEnum):
+    """Who stands before the gate."""
+
+    CANDIDATE = "candidate"
+    BASE = "base"
+    CHAMPION = "champion"
+
+
+class Contender(Contract):
+    role: Role
+    adapter: ModelReference | None = Field(default=None, description="None: the base model itself")
+
+
+class EvaluateParams(Contract):
+    run_id: RunId
+    base: ModelReference
+    contenders: list[Contender] = Field(default=[], description="besides the candidate")
+    finetune_result_uri: Uri = Field(description="names the candidate's adapter")
+    suite_uri: Uri
+    suite_digest: Digest
+    recipe: EvaluateRecipe
+    cache_uri: Uri = Field(description="folder of all evaluations: each model is scored once per suite and settings")
+    report_uri: Uri
+
+
+class EvaluateResult(Contract):
+    report_uri: Uri
+    items: int
+    scores: dict[Role, dict[Metric, float]]
+    cached: list[Role] = Field(description="roles whose scores were already there")
+
+
+class Progress(Contract):
+    """How far a job has come, for people who watch."""
+
+    job: JobName
+    done: float = Field(ge=0, description="in `unit`")
+    total: float = Field(gt=0)
+    unit: str
+    note: str = ""

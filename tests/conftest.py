@@ -1,0 +1,82 @@
+"""Fixtures for all tests: AWS as moto, tables and buckets as the platform has them, recorded events."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from tunesmith.contracts.tables import TABLES, TableSpec
+
+EVENTS = Path(__file__).parents[1] / "events"
+ACCOUNT, REGION = "123456789012", "us-east-1"
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A fresh, empty account."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        monkeypatch.setenv(name, "testing")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    monkeypatch.delenv("AWS_PROFILE", raising=False)
+    with mock_aws():
+        yield
+
+
+def create_table(spec: TableSpec) -> str:
+    """Make the table that `spec` describes; its physical name is the spec's own."""
+    indexes = [
+        {
+            "IndexName": index.name,
+            "KeySchema": [{"AttributeName": index.partition_key, "KeyType": "HASH"}, {"AttributeName": index.sort_key, "KeyType": "RANGE"}],
+            "Projection": {"ProjectionType": "ALL"},
+        }
+        for index in spec.indexes
+    ]
+    boto3.client("dynamodb").create_table(
+        TableName=spec.name,
+        KeySchema=[{"AttributeName": name, "KeyType": kind} for name, kind in spec.key_schema],
+        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in spec.attribute_names],
+        BillingMode="PAY_PER_REQUEST",
+        **({"GlobalSecondaryIndexes": indexes} if indexes else {}),
+    )
+    return spec.name
+
+
+@pytest.fixture
+def tables(aws: None) -> dict[str, str]:
+    """Every table of the platform: TableSpec.name -> physical name."""
+    return {spec.name: create_table(spec) for spec in TABLES}
+
+
+@pytest.fixture
+def buckets(aws: None) -> dict[str, str]:
+    """The platform's three buckets, versioned: uploads, artifacts, models."""
+    s3 = boto3.client("s3")
+    for name in ("uploads", "artifacts", "models"):
+        s3.create_bucket(Bucket=name)
+        s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
+    return {name: name for name in ("uploads", "artifacts", "models")}
+
+
+@pytest.fixture
+def event() -> Callable[[str], dict[str, Any]]:
+    """A recorded event: `event("accept_upload/eventbridge.json")`."""
+    return lambda path: json.loads((EVENTS / path).read_text())
+
+
+class LambdaContext:
+    function_name, memory_limit_in_mb = "test", 128
+    invoked_function_arn, aws_request_id = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:test", "request-1"
+
+    def get_remaining_time_in_millis(self) -> int:
+        return 30_000
+
+
+@pytest.fixture
+def context() -> LambdaContext:
+    return LambdaContext()
