@@ -13,13 +13,23 @@ OUTER = {"functions", "batch_jobs", "infra", "tunesmith_cli", "aws_cdk", "tests"
 CLOCKS = {"time", "random", "secrets", "uuid"}
 
 FORBIDDEN = {
-    f"{SHARED}/contracts": HEAVY | AWS | OUTER | {"aws_lambda_powertools", "tunesmith.domain", "tunesmith.adapters", "tunesmith.entry"},
-    f"{SHARED}/domain": HEAVY | AWS | OUTER | CLOCKS | {"aws_lambda_powertools", "tunesmith.adapters", "tunesmith.entry"},
+    f"{SHARED}/contracts": HEAVY
+    | AWS
+    | OUTER
+    | {"aws_lambda_powertools", "tunesmith.domain", "tunesmith.adapters", "tunesmith.entry"},
+    f"{SHARED}/domain": HEAVY
+    | AWS
+    | OUTER
+    | CLOCKS
+    | {"aws_lambda_powertools", "tunesmith.adapters", "tunesmith.entry"},
     f"{SHARED}/adapters": HEAVY | OUTER | {"aws_lambda_powertools", "tunesmith.entry"},
     f"{SHARED}/entry": HEAVY | OUTER | {"boto3", "tunesmith.adapters"},
     "functions": HEAVY | (OUTER - {"functions"}) | {"moto"},
     "batch_jobs": (OUTER - {"batch_jobs"}) | {"aws_lambda_powertools", "tunesmith.entry", "moto"},
-    "infra": HEAVY | (OUTER - {"infra", "aws_cdk"}) | AWS | {"tunesmith.adapters", "tunesmith.entry", "tunesmith.domain"},
+    "infra": HEAVY
+    | (OUTER - {"infra", "aws_cdk"})
+    | AWS
+    | {"tunesmith.adapters", "tunesmith.entry", "tunesmith.domain"},
     "infra/local_cloud": HEAVY | (OUTER - {"infra"}) | {"tunesmith.entry"},
     "scripts/cli": HEAVY | (OUTER - {"tunesmith_cli", "infra"}) | {"moto", "tunesmith.entry"},
 }
@@ -57,7 +67,12 @@ def _siblings(place: Path, found: set[str]) -> set[str]:
 def sources() -> list[str]:
     folders = {folder.split("/")[0] if not folder.startswith(("layers", "scripts")) else folder for folder in FORBIDDEN}
     return sorted(
-        {path.relative_to(ROOT).as_posix() for folder in folders for path in (ROOT / folder).rglob("*.py") if "build" not in path.parts}
+        {
+            path.relative_to(ROOT).as_posix()
+            for folder in folders
+            for path in (ROOT / folder).rglob("*.py")
+            if "build" not in path.parts
+        }
     )
 
 

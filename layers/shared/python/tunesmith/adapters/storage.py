@@ -1,6 +1,7 @@
 """Files by URI: `s3://bucket/key` in AWS, plain paths on a laptop. Streams, checks digests, and writes nothing half.
 
-Objects are fetched with one streaming GET: ranged downloads gain nothing on small machines and cost much on an emulated S3.
+Objects are fetched with one streaming GET: ranged downloads gain nothing on small machines and cost much on an
+emulated S3.
 """
 
 import hashlib
@@ -42,7 +43,8 @@ class Storage:
         bucket, key = split_s3_uri(uri)
         pinned = {"VersionId": version_id} if version_id else {}
         try:
-            return self._s3.get_object(Bucket=bucket, Key=key, **pinned)["Body"]
+            body: BinaryIO = self._s3.get_object(Bucket=bucket, Key=key, **pinned)["Body"]
+            return body
         except ClientError as error:
             if error.response["Error"]["Code"] not in ("NoSuchKey", "NoSuchVersion", "404", "MethodNotAllowed"):
                 raise
@@ -93,7 +95,8 @@ class Storage:
             shutil.copyfileobj(source, target, CHUNK)
 
     def download(self, uri: str, target: Path, sha256: str | None = None, version_id: str | None = None) -> Path:
-        """Copy the file to `target`. Raises IntegrityError, and leaves nothing behind, where its digest is not `sha256`."""
+        """Copy the file to `target`. Raises IntegrityError, and leaves nothing behind, where its digest is not
+        `sha256`."""
         seen = hashlib.sha256()
         with self.open(uri, version_id) as source, _replacing(target, expect=(sha256, seen, uri)) as out:
             while chunk := source.read(CHUNK):
@@ -164,4 +167,6 @@ class _replacing:
 
     def _check(self) -> None:
         if self._expect and self._expect[0] and self._expect[0] != self._expect[1].hexdigest():
-            raise IntegrityError(f"{self._expect[2]}: expected sha256 {self._expect[0]}, found {self._expect[1].hexdigest()}")
+            raise IntegrityError(
+                f"{self._expect[2]}: expected sha256 {self._expect[0]}, found {self._expect[1].hexdigest()}"
+            )

@@ -1,6 +1,7 @@
 """Environment variables, written by CDK and read by handlers through the same model.
 
-A missing or misspelt variable is an error when the template is made, and again when the process starts. Values are plain strings because
+A missing or misspelt variable is an error when the template is made, and again when the process starts. Values
+are plain strings because
 CDK hands over unresolved tokens. No variable ever holds a secret.
 """
 

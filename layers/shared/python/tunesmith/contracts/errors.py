@@ -1,6 +1,7 @@
 """Every error that the platform raises on purpose.
 
-Add one by deriving from the nearest class here; the docstring says when it is raised. `code` is what people search for and machines
+Add one by deriving from the nearest class here; the docstring says when it is raised. `code` is what people
+search for and machines
 switch on, so it never changes; `retryable` tells a caller whether the same call may succeed later.
 """
 

@@ -51,7 +51,9 @@ class EvaluationReport(Contract):
     base: ModelReference
     candidate: ModelReference
     contestants: list[Contestant]
-    per_item: dict[Role, dict[Metric, list[float]]] = Field(description="aligned by item: the input of the paired bootstrap")
+    per_item: dict[Role, dict[Metric, list[float]]] = Field(
+        description="aligned by item: the input of the paired bootstrap"
+    )
     item_ids: list[Digest]
 
 

@@ -1,7 +1,9 @@
 """Events that reach the platform, in every shape in which AWS delivers them, and what we read in them.
 
-S3 announces an object to EventBridge (key as it is), or as a notification to SQS or straight to a Lambda (key URL-encoded). CloudWatch announces
-an alarm to EventBridge, through SNS, or straight to a Lambda. Fields that AWS adds later are tolerated; what we rely on is required.
+S3 announces an object to EventBridge (key as it is), or as a notification to SQS or straight to a Lambda (key
+URL-encoded). CloudWatch announces
+an alarm to EventBridge, through SNS, or straight to a Lambda. Fields that AWS adds later are tolerated; what we
+rely on is required.
 """
 
 import json
@@ -133,8 +135,9 @@ def parse_object_created(event: dict[str, Any]) -> list[ObjectCreated]:
     """
     if event.get("Event") == "s3:TestEvent":
         return []
-    shape = S3EventBridgeEvent if event.get("source") == "aws.s3" else S3Notification
-    return _parse(shape, event).objects()
+    if event.get("source") == "aws.s3":
+        return _parse(S3EventBridgeEvent, event).objects()
+    return _parse(S3Notification, event).objects()
 
 
 # --- CloudWatch alarms
@@ -146,7 +149,9 @@ class AlarmFired(Contract):
     alarm_name: str
     state: Literal["OK", "ALARM", "INSUFFICIENT_DATA"]
     reason: str
-    changed_at: str = Field(description="when the state changed, as CloudWatch wrote it; with the name, the identity of the event")
+    changed_at: str = Field(
+        description="when the state changed, as CloudWatch wrote it; with the name, the identity of the event"
+    )
     account: str | None
     region: str | None
 
@@ -252,10 +257,13 @@ class AlarmSnsEvent(AwsEvent):
 
 
 def parse_alarm(event: dict[str, Any]) -> list[AlarmFired]:
-    """The alarms that an event tells of, whichever of the three shapes it has. Raises InvalidInput where it is none of them."""
+    """The alarms that an event tells of, whichever of the three shapes it has. Raises InvalidInput where it is
+    none of them."""
     if "Records" in event:
         return _parse(AlarmSnsEvent, event).alarms()
-    return _parse(AlarmDirectEvent if "alarmData" in event else AlarmEventBridgeEvent, event).alarms()
+    if "alarmData" in event:
+        return _parse(AlarmDirectEvent, event).alarms()
+    return _parse(AlarmEventBridgeEvent, event).alarms()
 
 
 # --- DynamoDB streams

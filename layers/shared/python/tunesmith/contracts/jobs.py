@@ -38,7 +38,9 @@ class PrepareParams(Contract):
     dataset_version: Digest
     sources: list[Source] = Field(min_length=1)
     recipe: PrepareRecipe
-    suite_uri: Uri | None = Field(default=None, description="Parquet of the frozen test split; None: this version makes it")
+    suite_uri: Uri | None = Field(
+        default=None, description="Parquet of the frozen test split; None: this version makes it"
+    )
     suite_digest: Digest | None = None
     output_uri: Uri = Field(description="folder of the dataset version; ends in a slash")
 

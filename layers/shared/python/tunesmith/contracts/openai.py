@@ -1,6 +1,7 @@
 """The wire shapes of the OpenAI API that we speak: chat completions, models, errors.
 
-Source: the OpenAPI description of the OpenAI API. Requests tolerate the parameters of that API that change nothing here; what we cannot
+Source: the OpenAPI description of the OpenAI API. Requests tolerate the parameters of that API that change
+nothing here; what we cannot
 honour is refused by name rather than ignored.
 """
 

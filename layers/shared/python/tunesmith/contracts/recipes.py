@@ -42,7 +42,9 @@ class PrepareRecipe(Contract):
     validation_fraction: float = Field(default=0.05, ge=0, lt=0.5)
     test_fraction: float = Field(default=0.1, gt=0, lt=0.5)
     min_rows: int = Field(default=10, ge=1, description="fewer kept rows stop the run")
-    max_quarantined_fraction: float = Field(default=0.2, ge=0, le=1, description="a larger share of bad rows stops the run")
+    max_quarantined_fraction: float = Field(
+        default=0.2, ge=0, le=1, description="a larger share of bad rows stops the run"
+    )
     max_line_bytes: int = Field(default=4_000_000, ge=1_000)
 
     @model_validator(mode="after")
@@ -78,7 +80,9 @@ class GateRecipe(Contract):
     metric: Metric = Metric.ROUGE_L
     confidence: float = Field(default=0.95, gt=0.5, lt=1)
     min_gain_over_base: float = Field(default=0.0, description="the interval's lower end must exceed this")
-    max_loss_to_champion: float = Field(default=0.02, ge=0, description="the interval's lower end must exceed minus this")
+    max_loss_to_champion: float = Field(
+        default=0.02, ge=0, description="the interval's lower end must exceed minus this"
+    )
     resamples: int = Field(default=2_000, ge=200)
     min_items: int = Field(default=20, ge=2)
 

@@ -67,6 +67,7 @@ FEEDBACK = TableSpec("feedback", "project", "feedback_id")
 """Feedback, staged until a person has reviewed it."""
 
 RETRAINING = TableSpec("retraining", "model", "entry")
-"""`<project>/<model>` -> `policy`: the last decision that started a run, and `decision#<digest>` per alarm that was decided."""
+"""`<project>/<model>` -> `policy`: the last decision that started a run, and `decision#<digest>` per alarm that
+was decided."""
 
 TABLES = (UPLOADS, DATASETS, RUNS, JOBS, MODELS, ALIASES, DEPLOYMENTS, API_KEYS, FEEDBACK, RETRAINING)
