@@ -9,6 +9,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from tunesmith.adapters import dynamo
 from tunesmith.contracts.tables import TABLES, TableSpec
 
 EVENTS = Path(__file__).parents[1] / "events"
@@ -23,8 +24,10 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     monkeypatch.delenv("AWS_PROFILE", raising=False)
+    dynamo.client.cache_clear()
     with mock_aws():
         yield
+    dynamo.client.cache_clear()
 
 
 def create_table(spec: TableSpec) -> str:
