@@ -33,6 +33,15 @@ class Cloud:
     python: str = sys.executable
     job_environment: dict[str, str] = field(default_factory=dict)
     """Added to the environment of jobs and serving containers, as in TUNESMITH_CACHE."""
+    images: dict[str, str] = field(default_factory=dict)
+    """Image URI, or its tag, -> the job in `batch_jobs` whose container it is."""
+    log_listeners: list[Callable[[str, str, str], None]] = field(default_factory=list)
+    """Each is told (log group, log stream, line) of every line that a function or a job logs."""
+    vcpus: int = field(default_factory=lambda: max(2, os.cpu_count() or 2))
+    gpus: int = 1
+    """What all jobs that run at once share; a job that asks for more than there is gets all of it."""
+    speed: float = 1.0
+    """How much faster than real time schedules run."""
     pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(64, thread_name_prefix="cloud"))
     """Runs what AWS does asynchronously."""
     stopping: threading.Event = field(default_factory=threading.Event)
