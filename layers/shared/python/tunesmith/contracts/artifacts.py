@@ -9,7 +9,7 @@ artifacts   datasets/<project>/<dataset>/<version>/     Parquet splits, quaranti
             traffic/<project>/<completion_id>.json      captured requests and answers
 models      bases/<digest>/  bases/<name>.json          base models, and the pointer that names one
             adapters/<digest>/                          trained adapters
-            cards/<model>/<version>/                    model cards
+            cards/<run_id>/README.md                    model cards
 """
 
 import re
@@ -46,6 +46,10 @@ def result_key(run_id: str, job: str) -> str:
 
 def progress_key(run_id: str, job: str) -> str:
     return f"{job_prefix(run_id, job)}progress.json"
+
+
+def report_key(run_id: str) -> str:
+    return f"{job_prefix(run_id, 'evaluate')}report.json"
 
 
 def checkpoints_prefix(run_id: str) -> str:
@@ -88,8 +92,8 @@ def adapter_prefix(adapter_digest: str) -> str:
     return f"adapters/{adapter_digest}/"
 
 
-def card_key(project: str, model: str, version: int) -> str:
-    return f"cards/{project}/{model}/{version}/README.md"
+def card_key(run_id: str) -> str:
+    return f"cards/{run_id}/README.md"
 
 
 def s3_uri(bucket: str, key: str) -> str:

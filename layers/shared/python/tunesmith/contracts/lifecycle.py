@@ -71,6 +71,12 @@ class RegisterRequest(Contract):
     verdict: Verdict
 
 
+class MirroredPackage(Contract):
+    """Answer of `mirror_model`: the version in SageMaker's own registry."""
+
+    model_package_arn: str
+
+
 class ShiftRequest(Contract):
     """Input of `shift_traffic`. `restore` serves the current champion again, whatever was asked before."""
 

@@ -61,12 +61,11 @@ class ApprovalStatus(StrEnum):
         return {"pending": "PendingManualApproval", "approved": "Approved", "rejected": "Rejected"}[self]
 
 
-class ModelVersion(Contract):
-    """A trained candidate in the registry: immutable but for its approval, with its evidence."""
+class Candidate(Contract):
+    """A trained adapter with its evidence, before the registry has given it a number."""
 
     project: Name
     model: Name
-    version: int = Field(ge=1, description="dense: 1, 2, 3, ...")
     adapter: ModelReference
     base: ModelReference
     run_id: RunId
@@ -77,6 +76,12 @@ class ModelVersion(Contract):
     evidence_uri: Uri = Field(description="the evaluation report that the verdict rests on")
     card_uri: Uri = Field(description="the model card")
     created_at: Timestamp
+
+
+class ModelVersion(Candidate):
+    """A candidate in the registry: immutable but for its approval."""
+
+    version: int = Field(ge=1, description="dense: 1, 2, 3, ...")
 
 
 class Alias(Contract):

@@ -55,7 +55,8 @@ MODELS = TableSpec("models", "model", "entry")
 """`<project>/<model>` -> `counter`, `version#00001`, ... and `run#<run_id>`: the version that a run registered."""
 
 ALIASES = TableSpec("aliases", "model", "entry")
-"""`<project>/<model>` -> `alias#champion` and its append-only history `history#champion#00001`."""
+"""`<project>/<model>` -> `alias#champion`, its append-only history `history#champion#00001`, and
+`cause#champion#<cause>`: the transition that a run, or a person's request, has caused."""
 
 DEPLOYMENTS = TableSpec("deployments", "endpoint")
 """What each endpoint was last asked to serve, under which token."""
