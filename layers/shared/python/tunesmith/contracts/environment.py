@@ -129,3 +129,11 @@ class JobEnv(Environment):
     """What every container is told; all else is in its params."""
 
     jobs_table: str
+
+
+class ServeEnv(Environment):
+    """What a serving container is told, by SageMaker and by us; nothing of it depends on the model."""
+
+    sagemaker_base_dir: str = "/opt/ml"
+    sagemaker_bind_to_port: str = "8080"
+    max_new_tokens: str = "512"

@@ -19,6 +19,12 @@ class InvalidInput(PlatformError, ValueError):
     code = "invalid_input"
 
 
+class ContextLengthExceeded(InvalidInput):
+    """Raised when a prompt and the answer asked for are longer than what the model can take in."""
+
+    code = "context_length_exceeded"
+
+
 class NotFound(PlatformError, LookupError):
     """Raised when the thing named does not exist."""
 
@@ -126,4 +132,11 @@ class EndpointUnavailable(PlatformError):
     """Raised when the serving endpoint does not answer."""
 
     code = "endpoint_unavailable"
+    retryable = True
+
+
+class Overloaded(PlatformError):
+    """Raised when as many requests wait as may wait; the same request may succeed in a few seconds."""
+
+    code = "overloaded"
     retryable = True

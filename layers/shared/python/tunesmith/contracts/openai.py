@@ -7,7 +7,7 @@ honour is refused by name rather than ignored.
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 
 class Wire(BaseModel):
@@ -87,8 +87,14 @@ class ChatCompletion(Wire):
 
 
 class Delta(Wire):
+    """What a chunk adds to the answer; what it does not add is left out of the JSON."""
+
     role: Literal["assistant"] | None = None
     content: str | None = None
+
+    @model_serializer(mode="wrap")
+    def without_nothing(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {name: value for name, value in serialize(self).items() if value is not None}
 
 
 class ChunkChoice(Wire):
