@@ -109,6 +109,7 @@ class DecideRetrainEnv(Environment):
 
 class InferenceApiEnv(Environment):
     artifacts_bucket: str
+    runs_table: str
     models_table: str
     aliases_table: str
 
