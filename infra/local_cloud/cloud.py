@@ -46,14 +46,6 @@ class Cloud:
     """Runs what AWS does asynchronously."""
     stopping: threading.Event = field(default_factory=threading.Event)
     on_stop: list[Callable[[], None]] = field(default_factory=list)
-    images: dict[str, str] = field(default_factory=dict)
-    """Image URI as the templates spell it -> job whose code runs in its place (`python -m batch_jobs.<job>`)."""
-    log_listeners: list[Callable[[str, str], None]] = field(default_factory=list)
-    """Called with (log group, line) for every line that a function or a job logs."""
-
-    def on_log_line(self, log_group: str, line: str) -> None:
-        for listener in self.log_listeners:
-            listener(log_group, line)
 
     def client(self, service: str) -> Any:
         """A client of this cloud itself."""
