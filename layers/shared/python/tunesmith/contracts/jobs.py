@@ -20,6 +20,11 @@ class JobName(StrEnum):
     SERVE = "serve"
 
 
+def submission_name(run_id: str, job: str, attempt: str) -> str:
+    """What one submission of a run's job is called, as people see it in the console of Batch."""
+    return f"{run_id}-{job}-{attempt}"
+
+
 class ExitCode:
     """How a job ends. Batch retries none of these but the reclaim of a spot machine; a caller can tell them apart."""
 

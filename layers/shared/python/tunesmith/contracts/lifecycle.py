@@ -119,6 +119,12 @@ class StateRecord(Contract):
     execution_arn: str | None = None
 
 
+class Watch(Contract):
+    """How often a rollout has been looked at: the bound of the state machine's waiting."""
+
+    checks: int
+
+
 class LifecycleState(Contract):
     """The state machine's document: its input has `request` and `prepare`, each step adds its answer."""
 
@@ -129,6 +135,7 @@ class LifecycleState(Contract):
     verdict: Verdict | None = None
     version: ModelVersion | None = None
     deployment: Deployment | None = None
+    watch: Watch | None = None
     failure: Failure | None = None
 
 
