@@ -40,6 +40,8 @@ class Cloud:
     vcpus: int = field(default_factory=lambda: max(2, os.cpu_count() or 2))
     gpus: int = 1
     """What all jobs that run at once share; a job that asks for more than there is gets all of it."""
+    job_stop_seconds: float = 120
+    """Between SIGTERM and SIGKILL of a job, as ECS_CONTAINER_STOP_TIMEOUT and SageMaker have it."""
     speed: float = 1.0
     """How much faster than real time schedules run."""
     pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(64, thread_name_prefix="cloud"))

@@ -13,7 +13,7 @@ def replace(cloud: Cloud, owner: Any, name: str, replacement: Any) -> Any:
     if not hasattr(owner, name):
         place = getattr(owner, "__qualname__", None) or owner.__name__
         raise AttributeError(f"moto has no {place}.{name} to replace: use the moto version that pyproject.toml pins.")
-    original = vars(owner)[name] if name in vars(owner) else None
+    original = vars(owner).get(name)
     before = getattr(owner, name)
     setattr(owner, name, replacement)
     cloud.on_stop.append(lambda: _restore(owner, name, original))
