@@ -19,7 +19,7 @@ REPOSITORY = Path(__file__).parents[2]
 PASSED_THROUGH = ("PATH", "HOME", "LANG", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Cloud:
     """One account in one region, on one machine. Each plug-in module has `install(cloud)`, called once before
     the server starts."""
@@ -48,6 +48,9 @@ class Cloud:
     """Runs what AWS does asynchronously."""
     stopping: threading.Event = field(default_factory=threading.Event)
     on_stop: list[Callable[[], None]] = field(default_factory=list)
+
+    def __repr__(self) -> str:
+        return f"Cloud({self.url})"
 
     def client(self, service: str) -> Any:
         """A client of this cloud itself."""
