@@ -5,6 +5,7 @@ from enum import StrEnum
 from pydantic import Field, model_validator
 
 from tunesmith.contracts.base import Contract, Digest, Name, Timestamp, Uri
+from tunesmith.contracts.identity import digest
 
 
 class SourceKind(StrEnum):
@@ -36,6 +37,17 @@ class Upload(Contract):
     dataset_version: Digest
     run_id: str | None = Field(description="None where the recipe says on_upload: nothing")
     accepted_at: Timestamp
+
+
+class DatasetVersion(Contract):
+    """What a dataset version is made of, fixed when it is accepted; `prepare` makes its files later."""
+
+    project: Name
+    dataset: Name
+    version: Digest
+    sources: list[Source] = Field(min_length=1)
+    recipe_version_id: str | None = Field(description="versionId of the project's recipe; None: not from that file")
+    created_at: Timestamp
 
 
 class Split(StrEnum):
@@ -112,6 +124,11 @@ class FileEntry(Contract):
     path: str
     bytes: int
     sha256: Digest
+
+
+def folder_digest(files: list[FileEntry]) -> Digest:
+    """The identity of a folder of files, whatever order they are listed in; its manifest is not one of them."""
+    return digest([[entry.path, entry.sha256] for entry in sorted(files, key=lambda entry: entry.path)])
 
 
 class SplitEntry(Contract):

@@ -16,6 +16,10 @@ class ModelReference(Contract):
     digest: Digest = Field(description="digest of its manifest's files")
 
 
+UNRESOLVED = ModelReference(uri="unresolved:", digest="0" * 64)
+"""The base of a run that was refused before its base model could be found. No such run ever starts."""
+
+
 class BaseModelManifest(Contract):
     """`manifest.json` of an imported base model, written last."""
 

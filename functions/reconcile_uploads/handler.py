@@ -1,0 +1,53 @@
+"""On a schedule: what events lost is found. Uploads without a row are accepted, queued runs without an execution
+are started."""
+
+from functools import cache
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from tunesmith.adapters import clock, suites, uploads
+from tunesmith.adapters.pipeline import Pipeline
+from tunesmith.adapters.runs import Runs
+from tunesmith.contracts.environment import ReconcileUploadsEnv
+from tunesmith.contracts.errors import PlatformError
+from tunesmith.contracts.events import ObjectCreated
+from tunesmith.contracts.metrics import MetricName
+from tunesmith.contracts.runs import RunRequest, RunStatus
+from tunesmith.domain.runs import start_document
+from tunesmith.entry.counting import count
+from tunesmith.entry.observability import logger
+
+env = cache(ReconcileUploadsEnv.load)
+
+
+@logger.inject_lambda_context
+def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
+    region = context.invoked_function_arn.split(":")[3]
+    accepted = sum([accept(found) for found in uploads.unaccepted(env(), region)])
+    queued = [run.request for run in Runs(env().runs_table).unfinished() if run.status is RunStatus.QUEUED]
+    started = sum([start(request) for request in queued])
+    if accepted + started:
+        count(MetricName.RECONCILED, accepted + started)
+    logger.info("reconciled", accepted=accepted, started=started)
+    return {"accepted": accepted, "started": started}
+
+
+def accept(found: ObjectCreated) -> bool:
+    """An upload that cannot be accepted is told in the log and must not keep the others waiting."""
+    try:
+        outcome = uploads.accept(env(), found, clock.now())
+    except PlatformError as error:
+        logger.error("upload refused", key=found.key, version_id=found.version_id, code=error.code, reason=str(error))
+        return False
+    if outcome.refusal:
+        count(MetricName.RUNS_FAILED)
+    return not outcome.repeated
+
+
+def start(request: RunRequest) -> bool:
+    pipeline = Pipeline(env().state_machine_arn)
+    if pipeline.describe(request.run_id):
+        return False
+    suite = suites.pinned(env().datasets_table, request.project, request.dataset)
+    return pipeline.start(start_document(request, suite, env().artifacts_bucket))

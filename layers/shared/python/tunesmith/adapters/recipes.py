@@ -1,0 +1,60 @@
+"""A project's recipe: strict YAML out of the uploads bucket, pinned to the version that was read."""
+
+import difflib
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from tunesmith.adapters import objects
+from tunesmith.contracts.artifacts import recipe_key, s3_uri
+from tunesmith.contracts.errors import InvalidInput, NotFound
+from tunesmith.contracts.recipes import Recipe
+from tunesmith.domain.accepting import PinnedRecipe
+
+
+def pinned_recipe(bucket: str, project: str) -> PinnedRecipe:
+    """The project's recipe as of now, or the shipped default. A recipe that is not valid is told, not raised: the
+    upload that asked for it must still be recorded."""
+    try:
+        text, version_id = objects.read_current(bucket, recipe_key(project))
+    except NotFound:
+        return PinnedRecipe(Recipe(), version_id=None)
+    try:
+        return PinnedRecipe(parse_recipe(text, s3_uri(bucket, recipe_key(project))), version_id)
+    except InvalidInput as error:
+        return PinnedRecipe(Recipe(), version_id, problem=f"{error}; mend the recipe, then upload the file again")
+
+
+def parse_recipe(text: bytes | str, place: str) -> Recipe:
+    """Raises InvalidInput that names the place, the key, and the nearest key that there is."""
+    try:
+        found = yaml.safe_load(text)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InvalidInput(f"{place}: not YAML: {' '.join(str(error).split())}") from error
+    if found is not None and not isinstance(found, dict):
+        raise InvalidInput(f"{place}: expected keys and values, found {type(found).__name__}")
+    try:
+        return Recipe.model_validate(found or {})
+    except ValidationError as error:
+        problems = "; ".join(_problem(dict(problem)) for problem in error.errors())
+        raise InvalidInput(f"{place}: {problems}") from error
+
+
+def _problem(problem: dict[str, Any]) -> str:
+    path = [str(part) for part in problem["loc"]]
+    key = ".".join(path) or "the recipe"
+    if problem["type"] != "extra_forbidden":
+        return f"{key}: {problem['msg']}"
+    near = difflib.get_close_matches(path[-1], _keys_of(path[:-1]), n=1, cutoff=0)
+    return f"unknown key {key!r}, the nearest known one is {'.'.join([*path[:-1], *near])!r}"
+
+
+def _keys_of(path: list[str]) -> list[str]:
+    """The known keys of the section of the recipe at `path`."""
+    section: type[BaseModel] = Recipe
+    for name in path:
+        annotation = section.model_fields[name].annotation
+        assert isinstance(annotation, type) and issubclass(annotation, BaseModel)
+        section = annotation
+    return list(section.model_fields)

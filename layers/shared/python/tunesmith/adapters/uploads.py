@@ -1,0 +1,99 @@
+"""Acceptance of uploads: an object version becomes its rows, once, whoever announces it and however often.
+
+The one way in, for events and for the reconciler: look the facts up, let `domain.accepting` decide, write the
+upload, its dataset version and its queued run in one transaction. The run's row starts the execution by its stream.
+"""
+
+from dataclasses import dataclass
+
+from tunesmith.adapters import bases, datasets, dynamo, objects, recipes
+from tunesmith.adapters.dynamo import Put
+from tunesmith.adapters.runs import Runs
+from tunesmith.contracts import identity
+from tunesmith.contracts.artifacts import UPLOADS_PREFIX
+from tunesmith.contracts.base import Timestamp
+from tunesmith.contracts.datasets import Upload
+from tunesmith.contracts.environment import AcceptUploadEnv
+from tunesmith.contracts.errors import Conflict
+from tunesmith.contracts.events import ObjectCreated
+from tunesmith.contracts.runs import Run, RunStatus
+from tunesmith.domain import accepting
+from tunesmith.domain.accepting import Acceptance
+
+KEY = ("upload_id",)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of an announcement."""
+
+    upload: Upload
+    repeated: bool
+    """The upload was accepted before: nothing was written."""
+    refusal: str | None = None
+    """Its run was recorded as failed, for this reason."""
+
+
+def accept(env: AcceptUploadEnv, found: ObjectCreated, now: Timestamp) -> Outcome:
+    """Accept an object version, whose origin was checked. A repeat costs one read.
+
+    Raises InvalidInput where the key is none for uploads or the bucket is not versioned, SourceGone where the
+    version was deleted meanwhile.
+    """
+    place, version_id = accepting.upload_place(found.key), accepting.pinned_version(found)
+    upload_id = identity.upload_id(found.bucket, found.key, version_id)
+    if known := find_upload(env.uploads_table, upload_id):
+        return Outcome(known, repeated=True)
+    size = objects.size_of(found.bucket, found.key, version_id)
+    pinned = recipes.pinned_recipe(env.uploads_bucket, place.project)
+    base = bases.find_base(env.models_bucket, pinned.recipe.base_model)
+    acceptance = accepting.accept_upload(found, size, pinned, base, now)
+    if dynamo.transact(_writes(env, acceptance)):
+        return Outcome(acceptance.upload, repeated=False, refusal=acceptance.refusal)
+    if known := find_upload(env.uploads_table, upload_id):
+        return Outcome(known, repeated=True)
+    raise Conflict(f"upload {upload_id} of {found.key} was neither written nor found; deliver the event again")
+
+
+def find_upload(table: str, upload_id: str) -> Upload | None:
+    row = dynamo.get(table, {"upload_id": upload_id})
+    return Upload.model_validate_json(row["document"]) if row else None
+
+
+def unaccepted(env: AcceptUploadEnv, region: str) -> list[ObjectCreated]:
+    """Object versions that lie among the uploads and have no row: events lost them. Their sequencer is unknown."""
+    known = {row["upload_id"] for row in dynamo.scan(env.uploads_table)}
+    return [
+        ObjectCreated(
+            bucket=env.uploads_bucket,
+            key=stored.key,
+            version_id=stored.version_id,
+            sequencer="",
+            size=stored.size,
+            account=None,
+            region=region,
+        )
+        for stored in objects.versions_under(env.uploads_bucket, UPLOADS_PREFIX)
+        if accepting.is_upload(stored.key)
+        and identity.upload_id(env.uploads_bucket, stored.key, stored.version_id) not in known
+    ]
+
+
+def _writes(env: AcceptUploadEnv, acceptance: Acceptance) -> list[Put]:
+    owner = dynamo.owner_token()
+    upload, request, version = acceptance.upload, acceptance.request, acceptance.dataset_version
+    row = {
+        "upload_id": upload.upload_id,
+        "run_id": upload.run_id,
+        "document": upload.model_dump_json(),
+        "owner": owner,
+    }
+    writes = [Put.new(env.uploads_table, row, KEY)]
+    if version:
+        writes.append(datasets.new_version(env.datasets_table, version, owner))
+    if request:
+        status = RunStatus.FAILED if acceptance.refusal else RunStatus.QUEUED
+        reasons = [acceptance.refusal] if acceptance.refusal else []
+        run = Run(request=request, status=status, reasons=reasons, updated_at=request.created_at)
+        writes.append(Runs(env.runs_table).new(run, owner))
+    return writes

@@ -1,0 +1,170 @@
+"""Accepting an upload: from the facts about one object version to the rows that will say so. Pure.
+
+The clock, what lies in the buckets and the recipe that was read are passed in; nothing here looks anything up.
+"""
+
+from dataclasses import dataclass
+
+from tunesmith.contracts import identity
+from tunesmith.contracts.artifacts import UPLOAD_KEY, UPLOADS_PREFIX, s3_uri
+from tunesmith.contracts.base import Timestamp
+from tunesmith.contracts.datasets import DatasetVersion, Source, SourceKind, Upload
+from tunesmith.contracts.errors import ForgedEvent, InvalidInput
+from tunesmith.contracts.events import ObjectCreated
+from tunesmith.contracts.models import UNRESOLVED, ModelReference
+from tunesmith.contracts.recipes import OnUpload, Recipe
+from tunesmith.contracts.runs import RunRequest, Trigger
+
+UNVERSIONED = (None, "", "null")
+"""What S3 says of a version where a bucket keeps none."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where an honest event comes from."""
+
+    bucket: str
+    account: str
+    region: str
+
+
+@dataclass(frozen=True)
+class UploadPlace:
+    """What the key of an upload says."""
+
+    project: str
+    dataset: str
+    file: str
+
+
+@dataclass(frozen=True)
+class PinnedRecipe:
+    """The recipe that holds for an upload. `problem` says why the project's own could not be used."""
+
+    recipe: Recipe
+    version_id: str | None
+    problem: str | None = None
+
+
+@dataclass(frozen=True)
+class Acceptance:
+    """What is written about an upload, in one transaction."""
+
+    upload: Upload
+    request: RunRequest | None
+    """None where the recipe says on_upload: nothing."""
+    refusal: str | None
+    """Why the run was recorded as failed instead of being queued."""
+
+    @property
+    def dataset_version(self) -> DatasetVersion | None:
+        """What the run is about; a refused run makes no version."""
+        if self.request is None or self.refusal:
+            return None
+        return DatasetVersion(
+            project=self.request.project,
+            dataset=self.request.dataset,
+            version=self.request.dataset_version,
+            sources=self.request.sources,
+            recipe_version_id=self.upload.recipe_version_id,
+            created_at=self.request.created_at,
+        )
+
+
+def check_origin(found: ObjectCreated, ours: Origin) -> None:
+    """Raises ForgedEvent unless the event speaks of our bucket, in our account and region (S3 notifications name
+    no account)."""
+    claims = {
+        "bucket": (found.bucket, ours.bucket),
+        "account": (found.account or ours.account, ours.account),
+        "region": (found.region, ours.region),
+    }
+    wrong = [f"{name} {claimed!r}, ours is {own!r}" for name, (claimed, own) in claims.items() if claimed != own]
+    if wrong:
+        raise ForgedEvent(f"event for {found.key!r} names {'; '.join(wrong)}: refused without reading the object")
+
+
+def is_upload(key: str) -> bool:
+    """Whether the key lies where people upload; a key that ends in a slash is only a folder's marker."""
+    return key.startswith(UPLOADS_PREFIX) and not key.endswith("/")
+
+
+def upload_place(key: str) -> UploadPlace:
+    match = UPLOAD_KEY.fullmatch(key)
+    if match is None or match["file"] in (".", ".."):
+        raise InvalidInput(
+            f"key {key!r}: expected uploads/<project>/<dataset>/<file>, where project and dataset are lower-case "
+            "letters, digits and hyphens; upload the file again under such a key"
+        )
+    return UploadPlace(**match.groupdict())
+
+
+def pinned_version(found: ObjectCreated) -> str:
+    """The object version that the event speaks of."""
+    if found.version_id in UNVERSIONED:
+        raise InvalidInput(
+            f"{s3_uri(found.bucket, found.key)}: the event has no version, so the bucket is not versioned; "
+            "turn versioning on for it and upload the file again"
+        )
+    return str(found.version_id)
+
+
+def accept_upload(
+    found: ObjectCreated, size: int, pinned: PinnedRecipe, base: ModelReference | None, now: Timestamp
+) -> Acceptance:
+    """The upload, and the run it asks for. `base` is None where the recipe names a base model that is not there."""
+    place, recipe, refusal = upload_place(found.key), pinned.recipe, _refusal(pinned, base)
+    upload_id = identity.upload_id(found.bucket, found.key, pinned_version(found))
+    version = identity.dataset_version_id([upload_id], recipe.prepare.model_dump(mode="json"))
+    wanted = refusal or recipe.on_upload is not OnUpload.NOTHING
+    source = Source(
+        kind=SourceKind.UPLOAD,
+        source_id=upload_id,
+        uri=s3_uri(found.bucket, found.key),
+        version_id=pinned_version(found),
+    )
+    request = _request(place, source, version, recipe, base or UNRESOLVED, now) if wanted else None
+    upload = Upload(
+        upload_id=upload_id,
+        project=place.project,
+        dataset=place.dataset,
+        bucket=found.bucket,
+        key=found.key,
+        version_id=source.version_id,
+        sequencer=found.sequencer,
+        size=size,
+        recipe_version_id=pinned.version_id,
+        dataset_version=version,
+        run_id=request.run_id if request else None,
+        accepted_at=now,
+    )
+    return Acceptance(upload, request, refusal)
+
+
+def _refusal(pinned: PinnedRecipe, base: ModelReference | None) -> str | None:
+    if pinned.problem:
+        return pinned.problem
+    if base is None:
+        return (
+            f"base model {pinned.recipe.base_model!r} is not in the models bucket; import it or name another as "
+            "base_model in the recipe, then upload the file again"
+        )
+    return None
+
+
+def _request(
+    place: UploadPlace, source: Source, version: str, recipe: Recipe, base: ModelReference, now: Timestamp
+) -> RunRequest:
+    return RunRequest(
+        run_id=identity.run_id(version, recipe.model_dump(mode="json"), base.digest, attempt=1),
+        project=place.project,
+        dataset=place.dataset,
+        dataset_version=version,
+        sources=[source],
+        model=recipe.model or place.project,
+        base=base,
+        recipe=recipe,
+        trigger=Trigger.UPLOAD,
+        trigger_id=source.source_id,
+        created_at=now,
+    )
