@@ -6,9 +6,7 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from tunesmith.adapters import clock, suites, uploads
-from tunesmith.adapters.pipeline import Pipeline
-from tunesmith.adapters.runs import Runs
+from tunesmith.adapters import clock, pipeline, runs, suites, uploads
 from tunesmith.contracts.environment import ReconcileUploadsEnv
 from tunesmith.contracts.errors import PlatformError
 from tunesmith.contracts.events import ObjectCreated
@@ -25,7 +23,7 @@ env = cache(ReconcileUploadsEnv.load)
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     region = context.invoked_function_arn.split(":")[3]
     accepted = sum([accept(found) for found in uploads.unaccepted(env(), region)])
-    queued = [run.request for run in Runs(env().runs_table).unfinished() if run.status is RunStatus.QUEUED]
+    queued = [run.request for run in runs.unfinished(env().runs_table) if run.status is RunStatus.QUEUED]
     started = sum([start(request) for request in queued])
     if accepted + started:
         count(MetricName.RECONCILED, accepted + started)
@@ -46,8 +44,7 @@ def accept(found: ObjectCreated) -> bool:
 
 
 def start(request: RunRequest) -> bool:
-    pipeline = Pipeline(env().state_machine_arn)
-    if pipeline.describe(request.run_id):
+    if pipeline.describe(pipeline.execution_arn(env().state_machine_arn, request.run_id)):
         return False
     suite = suites.pinned(env().datasets_table, request.project, request.dataset)
-    return pipeline.start(start_document(request, suite, env().artifacts_bucket))
+    return pipeline.start(env().state_machine_arn, start_document(request, suite, env().artifacts_bucket))

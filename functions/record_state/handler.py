@@ -5,8 +5,7 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from tunesmith.adapters import clock
-from tunesmith.adapters.runs import Runs
+from tunesmith.adapters import clock, runs
 from tunesmith.contracts.environment import RecordStateEnv
 from tunesmith.contracts.lifecycle import StateRecord
 from tunesmith.contracts.metrics import MetricName
@@ -21,7 +20,7 @@ env = cache(RecordStateEnv.load)
 @logger.inject_lambda_context
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> None:
     record = StateRecord.model_validate(event)
-    run = Runs(env().runs_table).move(record.run_id, partial(advance, record=record, now=clock.now()))
+    run = runs.move(env().runs_table, record.run_id, partial(advance, record=record, now=clock.now()))
     if run is None:
         return logger.info("late or repeated, nothing to do", run_id=record.run_id, stage=record.stage)
     if run.status is RunStatus.FAILED:

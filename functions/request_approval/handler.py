@@ -5,8 +5,7 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from tunesmith.adapters import clock
-from tunesmith.adapters.runs import Runs
+from tunesmith.adapters import clock, runs
 from tunesmith.contracts.environment import RequestApprovalEnv
 from tunesmith.contracts.lifecycle import ApprovalRequest
 from tunesmith.domain.runs import await_approval
@@ -19,5 +18,5 @@ env = cache(RequestApprovalEnv.load)
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> None:
     wanted = ApprovalRequest.model_validate(event)
     change = partial(await_approval, now=clock.now())
-    Runs(env().runs_table).move(wanted.run_id, change, task_token=wanted.task_token)
+    runs.move(env().runs_table, wanted.run_id, change, task_token=wanted.task_token)
     logger.info("run waits for approval", run_id=wanted.run_id)

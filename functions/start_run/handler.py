@@ -5,9 +5,8 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from tunesmith.adapters import suites
+from tunesmith.adapters import pipeline, suites
 from tunesmith.adapters.dynamo import unpack
-from tunesmith.adapters.pipeline import Pipeline
 from tunesmith.adapters.runs import run_of
 from tunesmith.contracts.environment import StartRunEnv
 from tunesmith.contracts.events import StreamRecord, parse_stream
@@ -36,5 +35,5 @@ def queued_request(record: StreamRecord) -> RunRequest | None:
 def start(request: RunRequest) -> None:
     suite = suites.pinned(env().datasets_table, request.project, request.dataset)
     document = start_document(request, suite, env().artifacts_bucket)
-    started = Pipeline(env().state_machine_arn).start(document)
+    started = pipeline.start(env().state_machine_arn, document)
     logger.info("run started" if started else "run was started before", run_id=request.run_id)

@@ -12,11 +12,10 @@ from typing import Any
 
 import boto3
 
-from tunesmith.adapters import datasets, dynamo, objects
+from tunesmith.adapters import datasets, dynamo, objects, runs
 from tunesmith.adapters.dynamo import Put, Row
 from tunesmith.adapters.feedback import FeedbackRows
 from tunesmith.adapters.registry import Aliases, Versions
-from tunesmith.adapters.runs import Runs
 from tunesmith.contracts.artifacts import feedback_rows_key, s3_uri
 from tunesmith.contracts.base import Timestamp
 from tunesmith.contracts.datasets import DatasetVersion, Source, SourceKind
@@ -109,14 +108,14 @@ def champion_run(env: DecideRetrainEnv, subject: Subject) -> RunRequest | None:
     if alias is None:
         return None
     version = Versions(env.models_table).get(subject.project, subject.model, alias.version)
-    return Runs(env.runs_table).get(version.run_id).request
+    return runs.get_run(env.runs_table, version.run_id).request
 
 
 def _situation(env: DecideRetrainEnv, subject: Subject, reviewed_rows: int, now: Timestamp) -> Situation:
     policy = dynamo.get(env.retraining_table, {"model": subject.partition, "entry": POLICY})
     under_way = [
         run.request.run_id
-        for run in Runs(env.runs_table).unfinished()
+        for run in runs.unfinished(env.runs_table)
         if (run.request.project, run.request.model) == (subject.project, subject.model)
     ]
     return Situation(
@@ -137,7 +136,7 @@ def _answer(
         return answer, None
     source = _feedback_source(env.artifacts_bucket, situation.champion.project, feedback)
     request = retraining.retraining_request(situation.champion, source, alarm, situation.now)
-    if Runs(env.runs_table).find(request.run_id):
+    if runs.find_run(env.runs_table, request.run_id):
         return Answer(False, [f"the same data was trained with the same recipe by {request.run_id}"]), None
     return answer, request
 
@@ -181,7 +180,7 @@ def _writes(
         writes += [
             _policy(env.retraining_table, partition, situation, request, owner),
             datasets.new_version(env.datasets_table, _version_of(request), owner),
-            Runs(env.runs_table).new(run, owner),
+            runs.new_run(env.runs_table, run, owner),
         ]
     return writes
 

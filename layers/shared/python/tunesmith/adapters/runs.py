@@ -1,95 +1,66 @@
 """The RUNS table: one row per run, moved forward only by writes that name the revision they saw."""
 
-import builtins
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
-from tunesmith.adapters import clock, dynamo
+from tunesmith.adapters import dynamo
 from tunesmith.adapters.dynamo import Put, Row
 from tunesmith.contracts.errors import Conflict, NotFound
 from tunesmith.contracts.runs import Run, RunRequest, RunStatus
 from tunesmith.contracts.tables import RUNS
-from tunesmith.domain import runs
 
 KEY = ("run_id",)
 ATTEMPTS = 10
 """Writers of one run are few: its state machine and the people who watch it."""
 
 
-@dataclass(frozen=True)
-class Runs:
-    """The runs of all projects."""
+def new_run(table: str, run: Run, owner: str) -> Put:
+    """The row of a run that must not be there yet, to be written with what it is about."""
+    return Put.new(table, _row(run, owner, revision=1), KEY)
 
-    table: str
 
-    def new(self, run: Run, owner: str) -> Put:
-        """The row of a run that must not be there yet, to be written with what it is about."""
-        return Put.new(self.table, _row(run, owner, revision=1), KEY)
+def find_run(table: str, run_id: str) -> Run | None:
+    """The run as of now, or None."""
+    row = dynamo.get(table, {"run_id": run_id})
+    return run_of(row) if row else None
 
-    def find(self, run_id: str) -> Run | None:
-        """The run as of now, or None."""
-        row = dynamo.get(self.table, {"run_id": run_id})
-        return run_of(row) if row else None
 
-    def get(self, run_id: str) -> Run:
-        """The run as of now. Raises NotFound."""
-        return run_of(self._existing(run_id))
+def get_run(table: str, run_id: str) -> Run:
+    """The run as of now. Raises NotFound."""
+    return run_of(_existing(table, run_id))
 
-    def list(self, project: str | None = None) -> builtins.list[Run]:
-        """Newest first, for people: of one project from an index that may lag behind, or of all."""
-        if project is None:
-            return sorted(map(run_of, dynamo.scan(self.table)), key=lambda run: run.request.created_at, reverse=True)
-        return [run_of(row) for row in dynamo.query_index(self.table, RUNS.indexes[0].name, ("project", project))]
 
-    def unfinished(self) -> Iterator[Run]:
-        """Every run that has not ended, as of now."""
-        yield from (run for run in map(run_of, dynamo.scan(self.table)) if not run.status.is_final)
+def runs_of_project(table: str, project: str) -> Iterator[Run]:
+    """Newest first, for people: the index may lag behind."""
+    yield from map(run_of, dynamo.query_index(table, RUNS.indexes[0].name, ("project", project)))
 
-    def move(self, run_id: str, change: Callable[[Run], Run | None], task_token: str | None = None) -> Run | None:
-        """Write what `change` makes of the run as it is; None where it makes nothing of it.
 
-        Reads again and tries again where somebody else wrote first. The task token, where given, is kept beside it.
-        """
-        for _ in range(ATTEMPTS):
-            row = self._existing(run_id)
-            changed = change(run_of(row))
-            if changed is None:
-                return None
-            if dynamo.put(self._next(row, changed, task_token or row.get("task_token"))):
-                return changed
-        raise Conflict(f"run {run_id} was changed by others {ATTEMPTS} times in a row; try again")
+def unfinished(table: str) -> Iterator[Run]:
+    """Every run that has not ended, as of now."""
+    yield from (run for run in map(run_of, dynamo.scan(table)) if not run.status.is_final)
 
-    def cancel(self, run_id: str) -> None:
-        """Mark a run as cancelled; one that has ended stays as it is."""
-        self.move(run_id, lambda run: runs.cancelled(run, clock.now()))
 
-    def retry(self, run_id: str) -> str:
-        """Queue the same request as its next attempt; the id of the new run."""
-        request = self.get(run_id).request
-        while True:
-            request = runs.next_attempt(request, run_id, clock.now())
-            run = Run(request=request, updated_at=request.created_at)
-            if dynamo.put(self.new(run, dynamo.owner_token())):
-                return request.run_id
+def move(table: str, run_id: str, change: Callable[[Run], Run | None], task_token: str | None = None) -> Run | None:
+    """Write what `change` makes of the run as it is; None where it makes nothing of it.
 
-    def task_token(self, run_id: str) -> str:
-        """What lets a waiting run go on. Never log it."""
-        row = self._existing(run_id)
-        if row["status"] != RunStatus.WAITING or "task_token" not in row:
-            raise Conflict(f"run {run_id} waits for nobody: it is {row['status']}")
-        return str(row["task_token"])
+    Reads again and tries again where somebody else wrote first. The task token, where given, is kept beside the run.
+    """
+    for _ in range(ATTEMPTS):
+        row = _existing(table, run_id)
+        changed = change(run_of(row))
+        if changed is None:
+            return None
+        if dynamo.put(_next(table, row, changed, task_token or row.get("task_token"))):
+            return changed
+    raise Conflict(f"run {run_id} was changed by others {ATTEMPTS} times in a row; try again")
 
-    def _existing(self, run_id: str) -> Row:
-        row = dynamo.get(self.table, {"run_id": run_id})
-        if row is None:
-            raise NotFound(f"no run {run_id}: `tunesmith runs list` shows those that there are")
-        return row
 
-    def _next(self, row: Row, changed: Run, token: str | None) -> Put:
-        revision = int(row["revision"])
-        following = _row(changed, dynamo.owner_token(), revision + 1) | {"task_token": token}
-        return Put(self.table, following, KEY, condition="revision = :seen", values={":seen": revision})
+def task_token(table: str, run_id: str) -> str:
+    """What lets a waiting run go on. Never log it."""
+    row = _existing(table, run_id)
+    if row["status"] != RunStatus.WAITING or "task_token" not in row:
+        raise Conflict(f"run {run_id} waits for nobody: it is {row['status']}")
+    return str(row["task_token"])
 
 
 def run_of(row: Row) -> Run:
@@ -104,6 +75,19 @@ def run_of(row: Row) -> Run:
         execution_arn=row.get("execution_arn"),
         updated_at=row["updated_at"],
     )
+
+
+def _existing(table: str, run_id: str) -> Row:
+    row = dynamo.get(table, {"run_id": run_id})
+    if row is None:
+        raise NotFound(f"no run {run_id}: `tunesmith runs list` shows those that there are")
+    return row
+
+
+def _next(table: str, row: Row, changed: Run, token: str | None) -> Put:
+    revision = int(row["revision"])
+    following = _row(changed, dynamo.owner_token(), revision + 1) | {"task_token": token}
+    return Put(table, following, KEY, condition="revision = :seen", values={":seen": revision})
 
 
 def _row(run: Run, owner: str, revision: int) -> Row:

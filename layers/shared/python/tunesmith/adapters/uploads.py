@@ -6,9 +6,8 @@ upload, its dataset version and its queued run in one transaction. The run's row
 
 from dataclasses import dataclass
 
-from tunesmith.adapters import bases, datasets, dynamo, objects, recipes
+from tunesmith.adapters import bases, datasets, dynamo, objects, recipes, runs
 from tunesmith.adapters.dynamo import Put
-from tunesmith.adapters.runs import Runs
 from tunesmith.contracts import identity
 from tunesmith.contracts.artifacts import UPLOADS_PREFIX
 from tunesmith.contracts.base import Timestamp
@@ -95,5 +94,5 @@ def _writes(env: AcceptUploadEnv, acceptance: Acceptance) -> list[Put]:
         status = RunStatus.FAILED if acceptance.refusal else RunStatus.QUEUED
         reasons = [acceptance.refusal] if acceptance.refusal else []
         run = Run(request=request, status=status, reasons=reasons, updated_at=request.created_at)
-        writes.append(Runs(env.runs_table).new(run, owner))
+        writes.append(runs.new_run(env.runs_table, run, owner))
     return writes

@@ -3,15 +3,13 @@
 import json
 from typing import Any
 
-from tunesmith.contracts import identity
 from tunesmith.contracts.artifacts import dataset_prefix, s3_uri
 from tunesmith.contracts.base import Timestamp
 from tunesmith.contracts.datasets import Suite
 from tunesmith.contracts.errors import Conflict
 from tunesmith.contracts.jobs import ExitCode, PrepareParams
 from tunesmith.contracts.lifecycle import Failure, LifecycleState, StateRecord
-from tunesmith.contracts.models import UNRESOLVED
-from tunesmith.contracts.runs import Run, RunRequest, RunStatus, Stage, Trigger
+from tunesmith.contracts.runs import Run, RunRequest, RunStatus, Stage
 
 STAGES = list(Stage)
 ORDER = {RunStatus.QUEUED: 0, RunStatus.RUNNING: 1, RunStatus.WAITING: 2}
@@ -69,30 +67,6 @@ def await_approval(run: Run, now: Timestamp) -> Run:
     if run.status.is_final:
         raise Conflict(f"run {run.request.run_id} has ended as {run.status}: nobody can approve it")
     return run.model_copy(update={"status": RunStatus.WAITING, "stage": Stage.APPROVE, "updated_at": now})
-
-
-def cancelled(run: Run, now: Timestamp) -> Run | None:
-    """The run once a person has stopped it; None where it had ended."""
-    if run.status.is_final:
-        return None
-    return run.model_copy(update={"status": RunStatus.CANCELLED, "updated_at": now})
-
-
-def next_attempt(request: RunRequest, asked_again: str, now: Timestamp) -> RunRequest:
-    """The same request as another run, on purpose. `asked_again` is the run that somebody wants repeated."""
-    if request.base == UNRESOLVED:
-        raise Conflict(f"run {asked_again} was refused before its base model was found: upload the file again")
-    attempt = request.attempt + 1
-    recipe = request.recipe.model_dump(mode="json")
-    return request.model_copy(
-        update={
-            "run_id": identity.run_id(request.dataset_version, recipe, request.base.digest, attempt),
-            "attempt": attempt,
-            "trigger": Trigger.REQUEST,
-            "trigger_id": asked_again,
-            "created_at": now,
-        }
-    )
 
 
 def explain(failure: Failure) -> str:
