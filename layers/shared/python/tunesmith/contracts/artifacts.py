@@ -15,6 +15,12 @@ models      bases/<digest>/  bases/<name>.json          base models, and the poi
 import re
 
 UPLOADS_PREFIX = "uploads/"
+PROJECTS_PREFIX = "projects/"
+DATASETS_PREFIX = "datasets/"
+RUNS_PREFIX = "runs/"
+FEEDBACK_PREFIX = "feedback/"
+TRAFFIC_PREFIX = "traffic/"
+CARDS_PREFIX = "cards/"
 UPLOAD_KEY = re.compile(
     r"^uploads/(?P<project>[a-z0-9][a-z0-9-]{0,62})/(?P<dataset>[a-z0-9][a-z0-9-]{0,62})/(?P<file>[^/\x00-\x1f]{1,255})$"
 )
@@ -25,15 +31,15 @@ def upload_key(project: str, dataset: str, file: str) -> str:
 
 
 def recipe_key(project: str) -> str:
-    return f"projects/{project}/recipe.yaml"
+    return f"{PROJECTS_PREFIX}{project}/recipe.yaml"
 
 
 def dataset_prefix(project: str, dataset: str, version: str) -> str:
-    return f"datasets/{project}/{dataset}/{version}/"
+    return f"{DATASETS_PREFIX}{project}/{dataset}/{version}/"
 
 
 def job_prefix(run_id: str, job: str) -> str:
-    return f"runs/{run_id}/{job}/"
+    return f"{RUNS_PREFIX}{run_id}/{job}/"
 
 
 def params_key(run_id: str, job: str) -> str:
@@ -65,11 +71,11 @@ def evaluation_prefix(model_digest: str, suite_digest: str, settings_digest: str
 
 
 def feedback_rows_key(project: str, rows_digest: str) -> str:
-    return f"feedback/{project}/{rows_digest}.jsonl"
+    return f"{FEEDBACK_PREFIX}{project}/{rows_digest}.jsonl"
 
 
 def traffic_key(project: str, completion_id: str) -> str:
-    return f"traffic/{project}/{completion_id}.json"
+    return f"{TRAFFIC_PREFIX}{project}/{completion_id}.json"
 
 
 def bases_prefix() -> str:
@@ -93,7 +99,7 @@ def adapter_prefix(adapter_digest: str) -> str:
 
 
 def card_key(run_id: str) -> str:
-    return f"cards/{run_id}/README.md"
+    return f"{CARDS_PREFIX}{run_id}/README.md"
 
 
 def s3_uri(bucket: str, key: str) -> str:
