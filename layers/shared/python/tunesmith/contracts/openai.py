@@ -7,7 +7,7 @@ honour is refused by name rather than ignored.
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 
 class Wire(BaseModel):
@@ -35,8 +35,12 @@ class StreamOptions(Wire):
     include_usage: bool = False
 
 
+class TextFormat(Wire):
+    type: Literal["text"]
+
+
 class ChatCompletionRequest(Wire):
-    """Body of POST /v1/chat/completions."""
+    """Body of POST /v1/chat/completions. A parameter that is null is one that was not sent."""
 
     model: str = Field(min_length=1, max_length=200)
     messages: list[ChatMessage] = Field(min_length=1)
@@ -50,6 +54,20 @@ class ChatCompletionRequest(Wire):
     stream_options: StreamOptions | None = None
     n: Literal[1] = 1
     user: str | None = None
+
+    # Accepted only where they ask for nothing: an answer that ignores them would not be what was asked for.
+    tools: list[Any] = Field(default=[], max_length=0)
+    functions: list[Any] = Field(default=[], max_length=0)
+    logprobs: Literal[False] = False
+    logit_bias: dict[str, float] = Field(default={}, max_length=0)
+    frequency_penalty: float = Field(default=0, ge=0, le=0)
+    presence_penalty: float = Field(default=0, ge=0, le=0)
+    response_format: TextFormat | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def without_nulls(cls, sent: Any) -> Any:
+        return {name: value for name, value in sent.items() if value is not None} if isinstance(sent, dict) else sent
 
     @property
     def token_limit(self) -> int | None:
