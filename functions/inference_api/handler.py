@@ -1,0 +1,98 @@
+"""/v1/chat/completions and /v1/models: the OpenAI API in front of a project's champions.
+
+A champion is the version that was promoted; its endpoint answers in its name or not at all: an unknown model is a 404,
+and another model behind the endpoint is a 503, never somebody else's answer.
+"""
+
+from datetime import datetime
+from functools import cache
+from time import monotonic
+
+from functions.inference_api.answers import Answer, ask
+from tunesmith.adapters import catalogue, clock
+from tunesmith.adapters.inference import Inference
+from tunesmith.adapters.registry import Aliases, Versions
+from tunesmith.adapters.runs import get_run
+from tunesmith.adapters.storage import Storage
+from tunesmith.adapters.traffic import Traffic
+from tunesmith.contracts.environment import InferenceApiEnv
+from tunesmith.contracts.errors import EndpointUnavailable
+from tunesmith.contracts.keys import Caller, Scope
+from tunesmith.contracts.metrics import MetricName
+from tunesmith.contracts.models import CHAMPION, Alias
+from tunesmith.contracts.openai import ChatCompletionRequest, ListPage, Model
+from tunesmith.contracts.traffic import Exchange
+from tunesmith.domain.completions import ModelName, exchange_of, served
+from tunesmith.domain.paging import PageRequest, page
+from tunesmith.entry.api import Api, ApiRequest, Response
+from tunesmith.entry.observability import logger, measure
+
+api = Api()
+env = cache(InferenceApiEnv.load)
+inference = cache(Inference)
+storage = cache(Storage)
+
+
+@api.route("POST", "/chat/completions", scope=Scope.INFERENCE)
+def complete_chat(request: ApiRequest) -> Response[str]:
+    asked = request.parse(ChatCompletionRequest)
+    champion = champion_of(request.caller.project, asked.model)
+    logger.append_keys(model=champion.model, version=champion.version)
+    started = monotonic()
+    try:
+        answer = ask(inference(), champion, asked)
+    except EndpointUnavailable:
+        measure(champion.project, champion.model, {MetricName.REQUESTS: 1, MetricName.ERRORS: 1})
+        raise
+    record(request.caller, champion, asked, answer, seconds=monotonic() - started)
+    return Response(200, answer.content_type, answer.body)
+
+
+@api.route("GET", "/models", scope=Scope.INFERENCE)
+def list_models(request: ApiRequest) -> ListPage:
+    found = catalogue.champions(env().aliases_table, request.caller.project)
+    return page(map(model_of, found), PageRequest.model_validate(request.query), lambda model: model.id)
+
+
+@api.route("GET", "/models/<name>", scope=Scope.INFERENCE)
+def retrieve_model(request: ApiRequest, name: str) -> Model:
+    return model_of(champion_of(request.caller.project, name))
+
+
+def champion_of(project: str, name: str) -> Alias:
+    """Raises ModelNotFound unless what `name` means is what serves."""
+    model = ModelName.parse(name).model
+    return served(name, Aliases(env().aliases_table).get(project, model, CHAMPION))
+
+
+def record(caller: Caller, champion: Alias, asked: ChatCompletionRequest, answer: Answer, seconds: float) -> None:
+    """Keep the exchange where the model's recipe says so, and count it."""
+    exchange = exchange_of(caller, champion, asked, answer.completion, seconds, clock.now())
+    if is_captured(champion.project, champion.model, champion.version):
+        Traffic(env().artifacts_bucket, storage()).capture(exchange)
+    measure(champion.project, champion.model, measurements(exchange))
+
+
+@cache
+def is_captured(project: str, model: str, version: int) -> bool:
+    """What the recipe of the run that made this version says; none of it ever changes."""
+    run_id = Versions(env().models_table).get(project, model, version).run_id
+    return get_run(env().runs_table, run_id).request.recipe.monitor.capture
+
+
+def measurements(exchange: Exchange) -> dict[MetricName, float]:
+    return {
+        MetricName.REQUESTS: 1,
+        MetricName.ERRORS: 0,
+        MetricName.PROMPT_TOKENS: exchange.usage.prompt_tokens,
+        MetricName.COMPLETION_TOKENS: exchange.usage.completion_tokens,
+        MetricName.LATENCY: exchange.latency_seconds,
+    }
+
+
+def model_of(champion: Alias) -> Model:
+    created = int(datetime.fromisoformat(champion.moved_at).timestamp())
+    return Model(id=champion.model, created=created, owned_by=champion.project)
+
+
+lambda_handler = api.handler
