@@ -128,6 +128,12 @@ class MissingRollbackAlarms(PlatformError):
     code = "missing_rollback_alarms"
 
 
+class NotApproved(PlatformError):
+    """Raised when a version would go into production without the approval and the verification that this takes."""
+
+    code = "not_approved"
+
+
 class EndpointUnavailable(PlatformError):
     """Raised when the serving endpoint does not answer."""
 

@@ -1,0 +1,67 @@
+"""STATE MACHINE, when a version is approved: ask the endpoint to serve it, or to serve the champion again."""
+
+from functools import cache
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from tunesmith.adapters import alarms, deployments, endpoints
+from tunesmith.adapters.registry import Aliases, Versions
+from tunesmith.contracts.deployments import Deployment, endpoint_name
+from tunesmith.contracts.environment import ShiftTrafficEnv
+from tunesmith.contracts.errors import NotApproved
+from tunesmith.contracts.lifecycle import ShiftRequest
+from tunesmith.contracts.models import CHAMPION, ApprovalStatus, ModelVersion
+from tunesmith.domain import deploying
+from tunesmith.entry.observability import logger
+
+env = cache(ShiftTrafficEnv.load)
+
+
+@logger.inject_lambda_context
+def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    asked = ShiftRequest.model_validate(event)
+    deployment = restore(asked) if asked.restore else shift(asked)
+    logger.info("traffic shifted", run_id=asked.request.run_id, restore=asked.restore, **deployment.model_dump())
+    return deployment.model_dump(mode="json")
+
+
+def shift(asked: ShiftRequest) -> Deployment:
+    """Serve the version that the run registered, if the registry says that it is approved."""
+    version = current(asked.version)
+    if version.status is not ApprovalStatus.APPROVED:
+        raise NotApproved(
+            f"version {version.version} of {version.project}/{version.model} is {version.status} in the registry; "
+            f"only an {ApprovalStatus.APPROVED} version is served"
+        )
+    return serve(deploying.serving(deploying.deployment_request(asked.request, version), env().serving_image))
+
+
+def restore(asked: ShiftRequest) -> Deployment:
+    """Serve the champion again; where there is none yet, nothing: the base model never answers in its place."""
+    request = asked.request
+    endpoint = endpoint_name(request.project, request.model)
+    alias = Aliases(env().aliases_table).get(request.project, request.model, CHAMPION)
+    if alias is None:
+        endpoints.delete(endpoint)
+        gone = deploying.serving(deploying.deployment_request(request, asked.version), env().serving_image).asked()
+        return deploying.failed(gone, "deleted, because no version was in production before this one")
+    champion = Versions(env().models_table).get(request.project, request.model, alias.version)
+    row = deployments.get(env().deployments_table, endpoint)
+    again = deploying.restored(request, champion, row.last_verified if row else None)
+    return serve(deploying.serving(again, env().serving_image))
+
+
+def serve(serving: deploying.Serving) -> Deployment:
+    """First the alarms that can take it back, then the record of what is asked, then the endpoint itself."""
+    for alarm in deploying.rollback_alarms(serving.endpoint):
+        alarms.put(alarm, notify=env().notifications_topic_arn)
+    alarms.put(deploying.quality_alarm(serving.request))
+    deployments.record(env().deployments_table, serving)
+    endpoints.serve(serving, env().serving_role_arn)
+    return serving.asked()
+
+
+def current(version: ModelVersion) -> ModelVersion:
+    """The version as the registry has it now: a person may have decided since the state machine read it."""
+    return Versions(env().models_table).get(version.project, version.model, version.version)
