@@ -68,6 +68,10 @@ def batch_task(cloud: Cloud, queue: str, source: str, **extra: Any) -> dict[str,
     return {"Resource": "arn:aws:states:::batch:submitJob.sync", "Parameters": parameters} | extra
 
 
+def jobs(cloud: Cloud, queue: str, status: str) -> list[dict[str, Any]]:
+    return list(cloud.client("batch").list_jobs(jobQueue=queue, jobStatus=status)["jobSummaryList"])
+
+
 def test_batch_task_waits_and_answers_the_job(cloud: Cloud, start: Start, queue: str) -> None:
     source = "import os, sys; raise SystemExit((sys.argv[1], os.environ['STAGE']) != ('s3://x', 'local'))"
     execution = ended(cloud, start(single(batch_task(cloud, queue, source)), {"params_uri": "s3://x"}))
@@ -100,20 +104,18 @@ def test_catch_gets_error_and_cause_into_the_document(cloud: Cloud, start: Start
 
 def test_stopping_an_execution_terminates_the_job_it_waits_for(cloud: Cloud, start: Start, queue: str) -> None:
     arn = start(single(batch_task(cloud, queue, "import time; time.sleep(60)")), {"params_uri": "s3://x"})
-    jobs = lambda status: cloud.client("batch").list_jobs(jobQueue=queue, jobStatus=status)["jobSummaryList"]  # noqa: E731
-    [job] = eventually(lambda: jobs("RUNNING"))
+    [job] = eventually(lambda: jobs(cloud, queue, "RUNNING"))
     cloud.client("stepfunctions").stop_execution(executionArn=arn, error="Cancelled", cause="by a person")
     execution = ended(cloud, arn)
     assert (execution["status"], execution["error"], execution["cause"]) == ("ABORTED", "Cancelled", "by a person")
-    eventually(lambda: job["jobId"] in [failed["jobId"] for failed in jobs("FAILED")])
+    eventually(lambda: job["jobId"] in [failed["jobId"] for failed in jobs(cloud, queue, "FAILED")])
 
 
 def test_timed_out_task_terminates_its_job(cloud: Cloud, start: Start, queue: str) -> None:
     task = batch_task(cloud, queue, "import time; time.sleep(60)", TimeoutSeconds=1)
     execution = ended(cloud, start(single(task), {"params_uri": "s3://x"}))
     assert execution["error"] == "States.Timeout"
-    running = lambda: cloud.client("batch").list_jobs(jobQueue=queue, jobStatus="RUNNING")["jobSummaryList"]  # noqa: E731
-    eventually(lambda: not running())
+    eventually(lambda: not jobs(cloud, queue, "RUNNING"))
 
 
 def test_document_put_to_s3_is_stored_as_json_text(cloud: Cloud, start: Start) -> None:
