@@ -1,0 +1,81 @@
+"""The one way to make a Batch job: `batch_jobs/<name>/` as a container whose one argument is the URI of its params."""
+
+from dataclasses import dataclass
+
+from aws_cdk import Duration, Size
+from aws_cdk import aws_batch as batch
+from aws_cdk import aws_ecr_assets as ecr_assets
+from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+from tunesmith.contracts.environment import JobEnv
+from tunesmith.contracts.jobs import JobName
+
+from infra.constructs import grants
+from infra.constructs.job_image import JobImage
+
+ATTEMPTS = 3
+RETRY_ONLY_RECLAIMED_MACHINES = [
+    batch.RetryStrategy.of(batch.Action.RETRY, batch.Reason.SPOT_INSTANCE_RECLAIMED),
+    batch.RetryStrategy.of(batch.Action.EXIT, batch.Reason.custom(on_reason="*")),
+]
+"""The last rule matters: where no rule matches, Batch retries, and a poisoned job would burn all its attempts."""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A queue, and how much of one of its machines a job gets."""
+
+    queue: batch.IJobQueue
+    vcpus: int
+    memory: Size
+    gpus: int = 0
+
+
+class BatchJob(Construct):
+    """A job's image and role. `on(machine)` makes the definition that runs it there."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        name: JobName,
+        *,
+        env: JobEnv,
+        key: kms.IKey,
+        log_group: logs.ILogGroup,
+        timeout: Duration,
+    ):
+        super().__init__(scope, f"{name.title()}Job")
+        self.job, self._env, self._log_group, self._timeout = name, env, log_group, timeout
+        self.role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("ecs-tasks.amazonaws.com"))
+        self.image: ecr_assets.DockerImageAsset = JobImage(self, name)
+        self._execution_role = iam.Role(
+            self, "ExecutionRole", assumed_by=iam.ServicePrincipal("ecs-tasks.amazonaws.com")
+        )
+        grants.use_key(self.role, key)
+
+    def on(self, name: str, machine: Machine) -> batch.EcsJobDefinition:
+        container = batch.EcsEc2ContainerDefinition(
+            self,
+            f"{name}Container",
+            image=ecs.ContainerImage.from_docker_image_asset(self.image),
+            command=["python", "-m", f"batch_jobs.{self.job}", "Ref::params_uri"],
+            cpu=machine.vcpus,
+            memory=machine.memory,
+            gpu=machine.gpus or None,
+            environment=self._env.variables(),
+            job_role=self.role,
+            execution_role=self._execution_role,
+            logging=ecs.LogDriver.aws_logs(stream_prefix=self.job, log_group=self._log_group),
+        )
+        return batch.EcsJobDefinition(
+            self,
+            name,
+            container=container,
+            retry_attempts=ATTEMPTS,
+            retry_strategies=RETRY_ONLY_RECLAIMED_MACHINES,
+            timeout=self._timeout,
+            propagate_tags=True,
+        )

@@ -1,0 +1,103 @@
+"""The machines that jobs run on: spot while there is any, on demand otherwise, none while nothing waits."""
+
+from enum import StrEnum
+
+from aws_cdk import Size
+from aws_cdk import aws_batch as batch
+from aws_cdk import aws_ec2 as ec2
+from constructs import Construct
+
+from infra.constructs.job_network import JobNetwork
+
+STOP_TIMEOUT_SECONDS = 120
+"""Between SIGTERM and SIGKILL: the whole of the warning that a spot machine gets, for a checkpoint. ECS gives 30 s."""
+
+DISK = Size.gibibytes(200)
+CPU_CLASSES = [ec2.InstanceClass.M7I, ec2.InstanceClass.M6I, ec2.InstanceClass.M6A, ec2.InstanceClass.C6I]
+GPU_CLASSES = [ec2.InstanceClass.G6, ec2.InstanceClass.G5]
+
+
+class MachineKind(StrEnum):
+    CPU = "Cpu"
+    GPU = "Gpu"
+
+
+def spot_first_queue(scope: Construct, kind: MachineKind, *, network: JobNetwork, max_vcpus: int) -> batch.JobQueue:
+    """A queue that fills spot machines first and falls back to on-demand ones."""
+    parts = Construct(scope, kind)
+    template = _launch_template(parts)
+    environments = [
+        _environment(parts, name, kind, network=network, template=template, max_vcpus=max_vcpus, spot=spot)
+        for name, spot in (("Spot", True), ("OnDemand", False))
+    ]
+    return batch.JobQueue(
+        parts,
+        "Queue",
+        compute_environments=[
+            batch.OrderedComputeEnvironment(order=order, compute_environment=environment)
+            for order, environment in enumerate(environments, start=1)
+        ],
+    )
+
+
+def _environment(
+    scope: Construct,
+    name: str,
+    kind: MachineKind,
+    *,
+    network: JobNetwork,
+    template: ec2.LaunchTemplate,
+    max_vcpus: int,
+    spot: bool,
+) -> batch.ManagedEc2EcsComputeEnvironment:
+    gpu = kind is MachineKind.GPU
+    image = batch.EcsMachineImageType.ECS_AL2023_NVIDIA if gpu else batch.EcsMachineImageType.ECS_AL2023
+    strategies = batch.AllocationStrategy
+    return batch.ManagedEc2EcsComputeEnvironment(
+        scope,
+        name,
+        vpc=network.vpc,
+        vpc_subnets=network.subnets,
+        security_groups=[network.security_group],
+        instance_classes=GPU_CLASSES if gpu else CPU_CLASSES,
+        use_optimal_instance_classes=False,
+        images=[batch.EcsMachineImage(image_type=image)],
+        launch_template=template,
+        minv_cpus=0,
+        maxv_cpus=max_vcpus,
+        spot=spot,
+        allocation_strategy=strategies.SPOT_PRICE_CAPACITY_OPTIMIZED if spot else strategies.BEST_FIT_PROGRESSIVE,
+        update_to_latest_image_version=True,
+    )
+
+
+def _launch_template(scope: Construct) -> ec2.LaunchTemplate:
+    """IMDSv2 with one hop, so that no container reaches the machine's own credentials; an encrypted disk; and the time
+    to stop, which Batch takes from the ECS agent."""
+    return ec2.LaunchTemplate(
+        scope,
+        "Machine",
+        require_imdsv2=True,
+        http_put_response_hop_limit=1,
+        user_data=_agent_settings(),
+        block_devices=[
+            ec2.BlockDevice(
+                device_name="/dev/xvda",
+                volume=ec2.BlockDeviceVolume.ebs(
+                    DISK.to_gibibytes(), encrypted=True, volume_type=ec2.EbsDeviceVolumeType.GP3
+                ),
+            )
+        ],
+    )
+
+
+def _agent_settings() -> ec2.MultipartUserData:
+    """Batch merges its own user data with ours, and asks for MIME parts."""
+    commands = ec2.UserData.for_linux()
+    commands.add_commands(
+        f"echo ECS_CONTAINER_STOP_TIMEOUT={STOP_TIMEOUT_SECONDS}s >> /etc/ecs/ecs.config",
+        "echo ECS_ENABLE_SPOT_INSTANCE_DRAINING=true >> /etc/ecs/ecs.config",
+    )
+    parts = ec2.MultipartUserData()
+    parts.add_part(ec2.MultipartBody.from_user_data(commands))
+    return parts

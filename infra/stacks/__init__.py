@@ -1,0 +1,1 @@
+"""Wiring and grants, nothing else."""

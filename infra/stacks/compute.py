@@ -1,0 +1,29 @@
+"""Compute: the network and the queues that jobs wait in. With nothing to do, no machine runs."""
+
+from aws_cdk import RemovalPolicy, Size, Stack
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+
+from infra.config import Config
+from infra.constructs.batch_job import Machine
+from infra.constructs.job_machines import MachineKind, spot_first_queue
+from infra.constructs.job_network import JobNetwork
+from infra.constructs.retention import retention_days
+
+
+class ComputeStack(Stack):
+    def __init__(self, scope: Construct, id: str, *, config: Config, key: kms.IKey, **kwargs):
+        super().__init__(scope, id, **kwargs)
+        network = JobNetwork(self, config.network, key=key, log_retention=retention_days(config.log_retention_days))
+        cpus = spot_first_queue(self, MachineKind.CPU, network=network, max_vcpus=config.max_vcpus)
+        gpus = spot_first_queue(self, MachineKind.GPU, network=network, max_vcpus=config.max_vcpus)
+        self.cpu = Machine(cpus, vcpus=8, memory=Size.gibibytes(28))
+        self.gpu = Machine(gpus, vcpus=4, memory=Size.gibibytes(14), gpus=1)
+        self.job_logs = logs.LogGroup(
+            self,
+            "JobLogs",
+            retention=retention_days(config.log_retention_days),
+            encryption_key=key,
+            removal_policy=RemovalPolicy.DESTROY,
+        )
