@@ -1,0 +1,63 @@
+"""What the state machine says of a run against moto: recorded once, never backwards, with the cause of a failure."""
+
+import pytest
+
+from functions.accept_upload.handler import lambda_handler as accept_upload
+from functions.record_state.handler import lambda_handler
+from tests.support.edges import eventbridge, open_edges
+from tunesmith.adapters.runs import run_of
+from tunesmith.contracts.errors import NotFound
+from tunesmith.contracts.runs import Outcome, RunStatus, Stage
+
+
+@pytest.fixture
+def run(tables, buckets, monkeypatch, context):
+    """A queued run; call it for the run as it is now."""
+    edges = open_edges(monkeypatch)
+    accept_upload(eventbridge(edges.upload()), context)
+    return lambda: run_of(edges.rows("runs")[0])
+
+
+@pytest.fixture
+def record(run, event, context):
+    """Deliver a recorded case, about this run."""
+    run_id = run().request.run_id
+    return lambda case: lambda_handler(event(f"record_state/{case}.json") | {"run_id": run_id}, context)
+
+
+def test_record_moves_the_run_and_names_its_execution(run, record):
+    record("running")
+    assert (run().status, run().stage) == (RunStatus.RUNNING, Stage.PREPARE)
+    assert run().execution_arn.startswith("arn:aws:states:")
+
+
+def test_repeated_record_changes_nothing(run, record):
+    record("running")
+    before = run()
+    record("running")
+    assert run() == before
+
+
+def test_final_status_is_never_left(run, record):
+    record("promoted")
+    before = run()
+    for late in ("running", "batch_failure"):
+        record(late)
+    assert run() == before
+    assert (before.outcome, before.version) == (Outcome.PROMOTED, 1)
+
+
+@pytest.mark.parametrize("case", ["batch_failure", "lambda_failure"])
+def test_failure_is_recorded_once_with_a_readable_cause_and_counted(run, record, capsys, case):
+    record("running")
+    record(case)
+    record(case)
+    assert run().status is RunStatus.FAILED
+    [reason] = run().reasons
+    assert "{" not in reason
+    assert capsys.readouterr().out.count('"Name":"RunsFailed"') == 1
+
+
+def test_record_of_an_unknown_run_is_an_error(run, event, context):
+    with pytest.raises(NotFound):
+        lambda_handler(event("record_state/running.json"), context)

@@ -1,0 +1,86 @@
+"""The RUNS table's stream against moto's Step Functions: a queued run gets one execution, under its own name."""
+
+import json
+
+import boto3
+import pytest
+
+from functions.accept_upload.handler import lambda_handler as accept_upload
+from functions.start_run.handler import lambda_handler
+from tests.support.edges import eventbridge, open_edges, stream
+from tunesmith.adapters import suites
+from tunesmith.contracts.datasets import Suite
+from tunesmith.contracts.identity import digest
+from tunesmith.contracts.lifecycle import LifecycleState
+
+
+@pytest.fixture
+def edges(tables, buckets, monkeypatch):
+    return open_edges(monkeypatch)
+
+
+def execution_input(edges, run_id) -> dict:
+    arn = edges.state_machine_arn.replace(":stateMachine:", ":execution:") + f":{run_id}"
+    return json.loads(boto3.client("stepfunctions").describe_execution(executionArn=arn)["input"])
+
+
+def test_queued_run_is_started_under_its_own_name(edges, context, event):
+    lambda_handler(event("start_run/queued.json"), context)
+    image = event("start_run/queued.json")["Records"][0]["dynamodb"]["NewImage"]
+    assert edges.executions() == [image["run_id"]["S"]]
+
+
+def test_start_document_holds_the_request_and_what_prepare_needs(edges, context):
+    accept_upload(eventbridge(edges.upload()), context)
+    [row] = edges.rows("runs")
+    lambda_handler(stream(row), context)
+    found = execution_input(edges, row["run_id"])
+    state = LifecycleState.model_validate(found)
+    assert set(found) == {"request", "prepare", "approval"}
+    assert state.prepare.sources == state.request.sources
+    assert state.prepare.output_uri == f"s3://artifacts/datasets/docs/docstrings/{state.request.dataset_version}/"
+    assert state.prepare.suite_uri is None
+
+
+def test_pinned_suite_is_what_prepare_decontaminates_against(edges, context):
+    accept_upload(eventbridge(edges.upload()), context)
+    [row] = edges.rows("runs")
+    suite = Suite(
+        project="docs",
+        dataset="docstrings",
+        uri="s3://artifacts/suite.parquet",
+        digest=digest("suite"),
+        rows=7,
+        dataset_version=digest("v"),
+    )
+    suites.pin_first("datasets", "docs", "docstrings", suite)
+    lambda_handler(stream(row), context)
+    prepare = execution_input(edges, row["run_id"])["prepare"]
+    assert (prepare["suite_uri"], prepare["suite_digest"]) == (suite.uri, suite.digest)
+
+
+def test_repeated_record_starts_nothing_more(edges, context, event):
+    for _ in range(3):
+        lambda_handler(event("start_run/queued.json"), context)
+    assert len(edges.executions()) == 1
+
+
+def test_record_that_comes_after_the_execution_has_ended_starts_nothing(edges, context, event):
+    lambda_handler(event("start_run/queued.json"), context)
+    states = boto3.client("stepfunctions")
+    [execution] = states.list_executions(stateMachineArn=edges.state_machine_arn)["executions"]
+    states.stop_execution(executionArn=execution["executionArn"])
+    lambda_handler(event("start_run/queued.json"), context)
+    assert len(edges.executions()) == 1
+
+
+def test_later_change_of_a_run_starts_nothing(edges, context, event):
+    lambda_handler(event("start_run/moved.json"), context)
+    assert edges.executions() == []
+
+
+def test_run_that_was_recorded_as_failed_is_not_started(edges, context):
+    edges.write_recipe("no_such_key: 1")
+    accept_upload(eventbridge(edges.upload()), context)
+    lambda_handler(stream(*edges.rows("runs")), context)
+    assert edges.executions() == []
