@@ -1,0 +1,1 @@
+"""The job that turns uploaded rows into a dataset version."""

@@ -1,0 +1,110 @@
+"""One line of JSON, decoded strictly: what Python's and most other parsers let pass silently is an error here.
+
+The fast path is one msgspec decode and one walk over the few values of a row. Only a line that fails, or that may
+have a key twice, is read a second time by the slow parser that can say why.
+"""
+
+import json
+import math
+from typing import Any, NoReturn
+
+import msgspec
+
+from batch_jobs.prepare.problems import BadRow
+from tunesmith.contracts.datasets import ProblemCode
+
+MAX_DEPTH = 32
+_decode = msgspec.json.Decoder().decode
+
+
+def decode_object(raw: bytes) -> dict[str, Any]:
+    """The object that the line holds. Raises BadRow."""
+    try:
+        value = _decode(raw)
+    except RecursionError:
+        raise _too_deep() from None
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        _diagnose(raw)
+    if not isinstance(value, dict):
+        raise BadRow(ProblemCode.NOT_AN_OBJECT, f"expected a JSON object, found {json_type(value)}")
+    strings = _check_values(value)
+    if strings * 2 != raw.count(b'"') - raw.count(b'\\"'):  # unequal for a lost key, and for some escapes
+        _reject_duplicate_keys(raw)
+    return value
+
+
+def json_type(value: Any) -> str:
+    """What JSON calls the value."""
+    names = {dict: "an object", list: "an array", str: "a string", bool: "a boolean", type(None): "null"}
+    return names.get(type(value), "a number")
+
+
+def _check_values(value: dict[str, Any]) -> int:
+    """How many strings, keys included, the value holds. Raises BadRow for what is too deep or too large."""
+    strings, pending = 0, [(value, 1)]
+    while pending:
+        container, depth = pending.pop()
+        if depth > MAX_DEPTH:
+            raise _too_deep()
+        if type(container) is dict:
+            strings += len(container)
+        for item in container.values() if type(container) is dict else container:
+            kind = type(item)
+            if kind is str:
+                strings += 1
+            elif kind is dict or kind is list:
+                pending.append((item, depth + 1))
+            elif kind is int and not -(2**63) <= item < 2**64:
+                raise BadRow(ProblemCode.NUMBER_RANGE, f"a whole number of {len(str(item))} digits")
+    return strings
+
+
+def _diagnose(raw: bytes) -> NoReturn:
+    """Why the fast decoder refused the line."""
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError as error:
+        raise BadRow(ProblemCode.NOT_UTF8, f"byte {error.start + 1} of the line is no valid UTF-8") from None
+    _slow_decode(text, strict=False)
+    raise BadRow(ProblemCode.BAD_CHARACTER, "a raw control character or half a surrogate pair inside a string")
+
+
+def _reject_duplicate_keys(raw: bytes) -> None:
+    _slow_decode(raw.decode(), strict=True)
+
+
+def _slow_decode(text: str, strict: bool) -> None:
+    """Decode once more, only for the BadRow that it raises."""
+    try:
+        json.loads(
+            text, parse_constant=_no_constant, parse_float=_finite, object_pairs_hook=_unique_keys, strict=strict
+        )
+    except RecursionError:
+        raise _too_deep() from None
+    except json.JSONDecodeError as error:
+        raise BadRow(ProblemCode.NOT_JSON, f"{error.msg} at character {error.pos + 1} of the line") from None
+    except ValueError:  # Python refuses to convert whole numbers of more than 4,300 digits
+        raise BadRow(ProblemCode.NUMBER_RANGE, "a whole number of thousands of digits") from None
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise BadRow(ProblemCode.NUMBER_RANGE, f"{name} is no JSON number")
+
+
+def _finite(text: str) -> float:
+    if not math.isfinite(float(text)):
+        raise BadRow(ProblemCode.NUMBER_RANGE, f"{text[:40]} is larger than any 64-bit number")
+    return float(text)
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise BadRow(ProblemCode.DUPLICATE_KEY, f"the key {key[:80]!r} stands twice in one object", field=key[:80])
+        found[key] = value
+    return found
+
+
+def _too_deep() -> BadRow:
+    return BadRow(ProblemCode.TOO_DEEP, f"nested more than {MAX_DEPTH} levels deep")

@@ -1,0 +1,43 @@
+"""What must hold before a dataset version may exist. The quarantine is published either way: it says what to mend."""
+
+from pathlib import Path
+
+from batch_jobs.prepare.rows import QUARANTINE, RowSorter
+from tunesmith.adapters.storage import Storage
+from tunesmith.contracts.datasets import DropReason, RowCounts, Split
+from tunesmith.contracts.errors import NothingToTrain, PlatformError, QualityGateFailed
+from tunesmith.contracts.jobs import PrepareParams
+from tunesmith.contracts.recipes import PrepareRecipe
+
+
+def check_quality(params: PrepareParams, counts: RowCounts, sorter: RowSorter, folder: Path, storage: Storage) -> None:
+    """Raises NothingToTrain or QualityGateFailed, with the counts and where the bad rows are written."""
+    failure = find_failure(params.recipe, counts, sorter.rows[Split.TRAIN])
+    if failure is None:
+        return
+    quarantine = params.output_uri + QUARANTINE
+    storage.upload(folder / QUARANTINE, quarantine)
+    problems = ", ".join(f"{count} {code}" for code, count in sorter.ledger.problems.most_common()) or "none"
+    dropped = ", ".join(f"{count} {reason}" for reason, count in counts.dropped.items()) or "none"
+    raise type(failure)(
+        f"{failure} (rows in: {counts.rows_in}, kept: {counts.kept}, quarantined: {counts.quarantined}, "
+        f"dropped: {dropped}; problems: {problems}; each bad row and its hint: {quarantine})"
+    )
+
+
+def find_failure(recipe: PrepareRecipe, counts: RowCounts, training_rows: int) -> PlatformError | None:
+    """Why these rows are no dataset, or None."""
+    if counts.kept == 0:
+        return NothingToTrain("no valid row is left")
+    if training_rows == 0:
+        return NothingToTrain("every valid row belongs to the held-out splits; add rows")
+    present = counts.rows_in - counts.dropped.get(DropReason.BLANK_LINE, 0)
+    share = counts.quarantined / present
+    if share > recipe.max_quarantined_fraction:
+        return QualityGateFailed(
+            f"{share:.1%} of the rows are bad; "
+            f"prepare.max_quarantined_fraction allows {recipe.max_quarantined_fraction:.1%}"
+        )
+    if counts.kept < recipe.min_rows:
+        return QualityGateFailed(f"{counts.kept} rows are left; prepare.min_rows asks for {recipe.min_rows}")
+    return None

@@ -1,0 +1,72 @@
+"""Publish a dataset version: files first, manifest last. Where the manifest is, the version is whole."""
+
+from pathlib import Path
+
+from batch_jobs.harness.main import JobContext
+from batch_jobs.prepare.rows import QUARANTINE, RowSorter
+from batch_jobs.prepare.writing import split_file
+from tunesmith.adapters.storage import Storage, file_entry
+from tunesmith.contracts.datasets import DatasetManifest, Split, SplitEntry
+from tunesmith.contracts.errors import IntegrityError
+from tunesmith.contracts.identity import digest
+from tunesmith.contracts.jobs import PrepareParams, PrepareResult
+
+MANIFEST = "manifest.json"
+
+
+def published_manifest(params: PrepareParams, storage: Storage) -> DatasetManifest | None:
+    """The manifest of this dataset version if it was made before."""
+    document = storage.read_if_there(params.output_uri + MANIFEST)
+    if document is None:
+        return None
+    manifest = DatasetManifest.model_validate_json(document)
+    if manifest.dataset_version != params.dataset_version:
+        raise IntegrityError(
+            f"{params.output_uri} holds dataset version {manifest.dataset_version}, asked for {params.dataset_version}"
+        )
+    return manifest
+
+
+def publish(params: PrepareParams, sorter: RowSorter, folder: Path, context: JobContext) -> DatasetManifest:
+    """Upload all files, then the manifest; only the newest attempt may."""
+    manifest = _describe(params, sorter, folder)
+    context.fence.check()
+    files = [entry.file for entry in manifest.splits.values()] + [manifest.quarantine]
+    context.storage.upload_folder(folder, params.output_uri, files)
+    context.fence.check()
+    context.storage.write(params.output_uri + MANIFEST, manifest.model_dump_json(indent=2), "application/json")
+    return manifest
+
+
+def result_of(params: PrepareParams, manifest: DatasetManifest) -> PrepareResult:
+    test = manifest.splits[Split.TEST].file
+    return PrepareResult(
+        dataset_version=manifest.dataset_version,
+        manifest_uri=params.output_uri + MANIFEST,
+        content_digest=manifest.content_digest,
+        counts=manifest.counts,
+        splits={split: entry.rows for split, entry in manifest.splits.items()},
+        test_uri=params.output_uri + test.path,
+        test_digest=test.sha256,
+        characters=manifest.characters,
+    )
+
+
+def _describe(params: PrepareParams, sorter: RowSorter, folder: Path) -> DatasetManifest:
+    ledger = sorter.ledger
+    splits = {split: SplitEntry(rows=sorter.rows[split], file=file_entry(folder, split_file(split))) for split in Split}
+    return DatasetManifest(
+        dataset_version=params.dataset_version,
+        project=params.project,
+        dataset=params.dataset,
+        sources=params.sources,
+        counts=ledger.total(),
+        counts_by_source=ledger.by_source(),
+        formats=dict(sorted(ledger.formats.items())),
+        problems=dict(sorted(ledger.problems.items())),
+        splits=splits,
+        quarantine=file_entry(folder, QUARANTINE),
+        content_digest=digest([[split, entry.file.sha256] for split, entry in sorted(splits.items())]),
+        characters=ledger.characters,
+        suite_digest=params.suite_digest,
+    )

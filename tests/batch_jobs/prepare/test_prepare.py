@@ -1,0 +1,281 @@
+"""The whole job on files: nothing lost, nothing leaked, nothing half published, the same bytes every time."""
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from batch_jobs.harness.main import run_job
+from batch_jobs.prepare.__main__ import prepare
+from tests.batch_jobs.harness.crashing import Crash, CrashingStorage
+from tunesmith.contracts.datasets import DatasetManifest, DropReason, ProblemCode, Source, SourceKind, Split
+from tunesmith.contracts.identity import digest
+from tunesmith.contracts.jobs import ExitCode, JobName, PrepareParams, PrepareResult
+from tunesmith.contracts.recipes import PrepareRecipe
+
+SHARED = Path(__file__).parents[4] / "shared/data"
+EASY = PrepareRecipe(min_rows=1, max_quarantined_fraction=1, max_line_bytes=1_000)
+
+
+def row(prompt: str, answer: str = "yes") -> bytes:
+    return json.dumps({"prompt": prompt, "completion": answer}).encode()
+
+
+class Workplace:
+    """A folder in which one dataset version after another is prepared."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    def source(self, name: str, content: bytes, kind: SourceKind = SourceKind.UPLOAD) -> Source:
+        (self.folder / name).write_bytes(content)
+        return Source(kind=kind, source_id=digest(name), uri=str(self.folder / name), version_id="1")
+
+    def params(
+        self, *sources: Source, recipe: PrepareRecipe = EASY, name: str = "version", **more: Any
+    ) -> PrepareParams:
+        return PrepareParams(
+            run_id=f"run-{digest(name)[:32]}",
+            project="demo",
+            dataset="rows",
+            dataset_version=digest(name),
+            sources=list(sources),
+            recipe=recipe,
+            output_uri=f"{self.folder}/{name}/",
+            **more,
+        )
+
+    def run(self, params: PrepareParams) -> int:
+        uri = Path(params.output_uri + "job/params.json")
+        uri.parent.mkdir(parents=True, exist_ok=True)
+        uri.write_text(params.model_dump_json())
+        return run_job(JobName.PREPARE, PrepareParams, PrepareResult, prepare, [str(uri)])
+
+    def manifest(self, params: PrepareParams) -> DatasetManifest:
+        assert self.run(params) == ExitCode.DONE
+        return DatasetManifest.model_validate_json(Path(params.output_uri + "manifest.json").read_bytes())
+
+    @staticmethod
+    def rows(params: PrepareParams, split: Split) -> list[dict[str, Any]]:
+        return pq.read_table(f"{params.output_uri}{split}.parquet").to_pylist()
+
+    def prompts(self, params: PrepareParams, split: Split) -> set[str]:
+        return {row["messages"][0]["content"] for row in self.rows(params, split)}
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Workplace:
+    return Workplace(tmp_path)
+
+
+def test_every_row_is_kept_quarantined_or_dropped_with_its_reason(place: Workplace) -> None:
+    good = [row(f"question {number}") for number in range(40)]
+    odd = [b"", b'{"cut', row("question 1"), b"x" * 5_000, row("\r\nquestion 2 ")]
+    params = place.params(place.source("a.jsonl", b"\n".join(good + odd)), place.source("b.jsonl", good[0]))
+    manifest = place.manifest(params)
+    counts = manifest.counts
+    assert (counts.rows_in, counts.kept, counts.quarantined) == (46, 40, 2)
+    assert counts.dropped == {DropReason.BLANK_LINE: 1, DropReason.EXACT_DUPLICATE: 3}
+    assert manifest.problems == {ProblemCode.NOT_JSON: 1, ProblemCode.LINE_TOO_LONG: 1}
+    assert sum(entry.rows for entry in manifest.splits.values()) == 40
+    assert sum(part.rows_in for part in manifest.counts_by_source.values()) == 46
+
+
+def test_quarantine_says_where_why_and_what(place: Workplace) -> None:
+    content = "\ufeff".encode() + row("héllo") + b"\r\n" + b'{"prompt": "\xff"}\n' + row("b") + b"\n" + row("c")
+    params = place.params(place.source("a.jsonl", content))
+    assert place.manifest(params).counts.quarantined == 1
+    bad = json.loads(Path(params.output_uri + "quarantine.jsonl").read_text())
+    assert (bad["line"], bad["code"]) == (2, "NOT_UTF8")
+    assert content[bad["offset"] :].startswith(b'{"prompt": "\xff"')
+    assert bad["hint"] and bad["raw_base64"]
+
+
+def test_equal_prompts_never_lie_in_two_splits(place: Workplace) -> None:
+    content = b"\n".join(row(f"question {number % 100}", f"answer {number}") for number in range(400))
+    params = place.params(place.source("a.jsonl", content))
+    place.manifest(params)
+    prompts = [place.prompts(params, split) for split in Split]
+    assert sum(map(len, prompts)) == 100 == len(set.union(*prompts))
+    assert all(prompts)
+
+
+def test_held_out_rows_stay_held_out_when_rows_are_added(place: Workplace) -> None:
+    old = [row(f"question {number}") for number in range(100)]
+    new = [row(f"another {number}") for number in range(100)]
+    first = place.params(place.source("a.jsonl", b"\n".join(old)), name="first")
+    second = place.params(place.source("b.jsonl", b"\n".join(new + old[::-1])), name="second")
+    place.manifest(first), place.manifest(second)
+    for split in Split:
+        assert place.prompts(first, split) <= place.prompts(second, split)
+
+
+def test_turn_that_answers_a_held_out_prompt_is_context_and_never_learnt(place: Workplace) -> None:
+    short = [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]
+    rows = [{"messages": [{"role": "user", "content": f"{number}"}, *short[1:], *short]} for number in range(200)]
+    openings = [row(str(number), "a") for number in range(200)]
+    params = place.params(place.source("a.jsonl", b"\n".join([json.dumps(r).encode() for r in rows] + openings)))
+    place.manifest(params)
+    held_out = {
+        found["messages"][0]["content"] for found in place.rows(params, Split.TEST) if len(found["messages"]) == 2
+    }
+    learnt = {
+        found["messages"][0]["content"]
+        for found in place.rows(params, Split.TRAIN)
+        if len(found["messages"]) == 4 and found["trained"][1]
+    }
+    assert held_out and learnt and not held_out & learnt
+
+
+def test_frozen_suite_is_neither_trained_on_nor_fed_by_feedback(place: Workplace) -> None:
+    upload = place.source("a.jsonl", b"\n".join(row(f"question {number}") for number in range(200)))
+    first = place.params(upload, name="first")
+    suite = place.manifest(first).splits[Split.TEST].file
+    asked = place.prompts(first, Split.TEST)
+    corrections = [row(prompt, "corrected") for prompt in sorted(asked)] + [row(f"new {n}") for n in range(100)]
+    feedback = place.source("feedback.jsonl", b"\n".join(corrections), SourceKind.FEEDBACK)
+    frozen = {"suite_uri": f"{first.output_uri}test.parquet", "suite_digest": suite.sha256}
+    narrow = EASY.model_copy(update={"test_fraction": 0.01})
+    second = place.params(upload, feedback, recipe=narrow, name="second", **frozen)
+    counts = place.manifest(second).counts_by_source
+    assert not (place.prompts(second, Split.TRAIN) | place.prompts(second, Split.VALIDATION)) & asked
+    assert counts[feedback.uri].dropped[DropReason.IN_FROZEN_TEST] >= len(asked)
+    sources_of_test = {found["source"] for found in place.rows(second, Split.TEST)}
+    assert feedback.uri not in sources_of_test
+
+
+def test_same_inputs_give_the_same_bytes_in_whatever_order_they_are_named(place: Workplace) -> None:
+    sources = [place.source(f"{n}.jsonl", b"\n".join(row(f"{n} {k}") for k in range(50))) for n in "abc"]
+    first = place.manifest(place.params(*sources, name="first"))
+    second = place.manifest(place.params(*sources[::-1], name="second"))
+    assert (first.splits, first.quarantine, first.content_digest) == (
+        second.splits,
+        second.quarantine,
+        second.content_digest,
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b'{"cut\n[1]\n', "nothing_to_train"),
+        (b"\n\n", "nothing_to_train"),
+        (row("a") + b'\n{"cut\n{"cut\n', "quality_gate_failed"),
+    ],
+)
+def test_hopeless_dataset_publishes_its_quarantine_and_nothing_else(
+    place: Workplace, capsys: pytest.CaptureFixture[str], content: bytes, told: str
+) -> None:
+    params = place.params(place.source("a.jsonl", content), recipe=PrepareRecipe())
+    assert place.run(params) == ExitCode.BAD_INPUT
+    error = capsys.readouterr().err
+    assert told in error and "quarantine.jsonl" in error
+    published = {path.name for path in Path(params.output_uri).iterdir()} - {"job"}
+    assert published == {"quarantine.jsonl"}
+
+
+@pytest.mark.parametrize("content", [b"", b"\x1f\x8b\x08\x00", b"%PDF-1.4", b"PAR1...."])
+def test_file_that_is_no_json_lines_is_refused(place: Workplace, content: bytes) -> None:
+    assert place.run(place.params(place.source("a.jsonl", content))) == ExitCode.BAD_INPUT
+
+
+def test_dataset_version_is_never_made_again(place: Workplace) -> None:
+    source = place.source("a.jsonl", b"\n".join(row(f"{n}") for n in range(50)))
+    first = place.manifest(place.params(source))
+    Path(source.uri).unlink()
+    (place.folder / "version/job/result.json").unlink()
+    assert place.manifest(place.params(source)) == first
+
+
+def test_file_cut_at_any_byte_loses_at_most_the_row_that_was_cut(place: Workplace) -> None:
+    content = row("a") + b"\n" + row("é") + b"\r\n\n" + row("c")
+    for size in range(1, len(content) + 1):
+        params = place.params(place.source(f"{size}.jsonl", content[:size]), name=f"cut-{size}")
+        whole = sum(line.strip().endswith(b"}") for line in content[:size].split(b"\n"))
+        code = place.run(params)
+        assert code == (ExitCode.DONE if (place.folder / f"cut-{size}/manifest.json").exists() else ExitCode.BAD_INPUT)
+        if code == ExitCode.DONE:
+            counts = DatasetManifest.model_validate_json(Path(params.output_uri + "manifest.json").read_bytes()).counts
+            assert (counts.kept, counts.quarantined <= 1) == (whole, True)
+
+
+lines = st.sampled_from(
+    [b"", b"  ", row("a"), row("a "), row("b"), row("c", "\u200b"), b"{", b"[]", b"\xff", b"x" * 2_000]
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.lists(lines, max_size=12), min_size=1, max_size=3))
+def test_rows_are_conserved_for_any_mixture_of_good_and_bad_lines(files: list[list[bytes]]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        place = Workplace(Path(folder))
+        contents = [b"\n".join([row("always there"), *rows]) for rows in files]
+        sources = [place.source(f"{index}.jsonl", content) for index, content in enumerate(contents)]
+        params = place.params(*sources)
+        if place.run(params) == ExitCode.DONE:
+            manifest = place.manifest(params)
+            expected = {s.uri: len(c.splitlines()) for s, c in zip(sources, contents, strict=True)}
+            assert {uri: counts.rows_in for uri, counts in manifest.counts_by_source.items()} == expected
+            quarantine = Path(params.output_uri + "quarantine.jsonl").read_text().splitlines()
+            assert len(quarantine) == manifest.counts.quarantined
+
+
+def test_crash_around_every_write_still_ends_in_one_dataset_version(
+    place: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = place.source("a.jsonl", b"\n".join(row(f"{n}") for n in range(50)) + b"\n{")
+    expected = place.manifest(place.params(source, name="unbroken"))
+    storage = CrashingStorage(monkeypatch)
+    place.run(place.params(source, name="counted"))
+    for at in range(1, storage.writes + 1):
+        for after in (False, True):
+            params = place.params(source, name=f"crash-{at}-{after}")
+            storage.arm(at, after)
+            with pytest.raises(Crash):
+                place.run(params)
+            storage.arm(0, after)
+            found = place.manifest(params)
+            assert (found.splits, found.quarantine) == (expected.splits, expected.quarantine)
+
+
+def test_job_works_in_s3_and_pins_the_version_that_was_accepted(
+    tables: dict[str, str], buckets: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JOBS_TABLE", tables["jobs"])
+    s3 = boto3.client("s3")
+    accepted = s3.put_object(Bucket="uploads", Key="a.jsonl", Body=b"\n".join(row(f"{n}") for n in range(50)))
+    s3.put_object(Bucket="uploads", Key="a.jsonl", Body=b"overwritten")
+    source = Source(
+        kind=SourceKind.UPLOAD, source_id=digest("a"), uri="s3://uploads/a.jsonl", version_id=accepted["VersionId"]
+    )
+    params = Workplace(Path()).params(source).model_copy(update={"output_uri": "s3://artifacts/datasets/v/"})
+    s3.put_object(Bucket="artifacts", Key="runs/r/prepare/params.json", Body=params.model_dump_json().encode())
+    arguments = ["s3://artifacts/runs/r/prepare/params.json"]
+    assert run_job(JobName.PREPARE, PrepareParams, PrepareResult, prepare, arguments) == ExitCode.DONE
+    result = s3.get_object(Bucket="artifacts", Key="runs/r/prepare/result.json")["Body"].read()
+    assert PrepareResult.model_validate_json(result).counts.kept == 50
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="needs the real samples in ../shared/data")
+def test_real_openai_sample_is_kept_whole(place: Workplace) -> None:
+    content = (SHARED / "openai_ft/toy_chat_fine_tuning.jsonl").read_bytes()
+    roomy = EASY.model_copy(update={"max_line_bytes": 100_000})
+    manifest = place.manifest(place.params(place.source("a.jsonl", content), recipe=roomy))
+    assert manifest.counts.quarantined == 0 and manifest.counts.kept == 5
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="needs the real samples in ../shared/data")
+def test_real_rows_in_a_foreign_format_are_told_so(place: Workplace, capsys: pytest.CaptureFixture[str]) -> None:
+    content = (SHARED / "gsm8k/train.first200.jsonl").read_bytes()
+    assert place.run(place.params(place.source("a.jsonl", content), recipe=PrepareRecipe())) == ExitCode.BAD_INPUT
+    assert "200 UNKNOWN_FORMAT" in capsys.readouterr().err
+
+
+def test_params_for_a_laptop_run_are_valid(event: Any) -> None:
+    PrepareParams.model_validate(event("prepare/tiny.json"))
