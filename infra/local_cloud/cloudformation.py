@@ -52,13 +52,11 @@ MADE_WELL_BY_MOTO = frozenset(
         "IAM::Policy",
         "IAM::Role",
         "KMS::Alias",
-        "KMS::Key",
         "Lambda::Permission",
         "Logs::LogGroup",
         "Logs::ResourcePolicy",
         "SNS::Topic",
         "SQS::Queue",
-        "SSM::Parameter",
     )
 )
 """Types whose creation by moto was compared with what AWS does, as far as anything here depends on it."""
@@ -70,7 +68,7 @@ def install(cloud: Cloud) -> None:
     _install_types(cloud)
     _install_checks(cloud)
     _install_errors(cloud)
-    _install_lock(cloud)
+    _install_order(cloud)
 
 
 def parse_template(template: str) -> dict[str, Any]:
@@ -230,13 +228,18 @@ def _naming(work: Callable[..., Any], verb: str) -> Callable[..., Any]:
     return named
 
 
-def _install_lock(cloud: Cloud) -> None:
-    """moto's map makes a resource when someone first looks at it. A second thread that looks while the first is
-    still making it, as DescribeStackResources does, must wait, not make another."""
+def _install_order(cloud: Cloud) -> None:
+    """moto's map makes a resource when someone first looks at it. What it depends on by DependsOn must be there
+    before; and a second thread that looks while the first is still making it, as DescribeStackResources does, must
+    wait, not make another."""
     lock = threading.RLock()
 
     def getitem(self: Any, key: str) -> Any:
         with lock:
+            if key not in self._parsed_resources:
+                needs = self._resource_json_map.get(key, {}).get("DependsOn", [])
+                for need in [needs] if isinstance(needs, str) else needs:
+                    self[need]
             return motos_getitem(self, key)
 
     motos_getitem = replace(cloud, parsing.ResourceMap, "__getitem__", getitem)

@@ -284,3 +284,33 @@ def repository(wanted: Wanted) -> Made:
     name = wanted.name.lower()
     found = wanted.call("ecr", "create_repository", {"repositoryName": name})["repository"]
     return Made(name, {"Arn": found["repositoryArn"], "RepositoryUri": found["repositoryUri"]})
+
+
+@creates("AWS::KMS::Key")
+def key(wanted: Wanted) -> Made:
+    """Recorded with its policy and tags; nothing here is encrypted with it."""
+    tags = [{"TagKey": tag["Key"], "TagValue": tag["Value"]} for tag in wanted.properties.get("Tags") or []]
+    request = wanted.properties | {"Policy": wanted.properties["KeyPolicy"], "Tags": tags}
+    made = wanted.call("kms", "create_key", request)["KeyMetadata"]
+    if str(wanted.properties.get("EnableKeyRotation")).lower() == "true":
+        wanted.cloud.client("kms").enable_key_rotation(KeyId=made["KeyId"])
+    return Made(made["KeyId"], {"Arn": made["Arn"], "KeyId": made["KeyId"]})
+
+
+@updates("AWS::KMS::Key")
+def changed_key(wanted: Wanted, made: Made) -> Made:
+    wanted.call("kms", "put_key_policy", {"KeyId": made.id, "Policy": wanted.properties["KeyPolicy"]})
+    return made
+
+
+@creates("AWS::SSM::Parameter", "Name")
+def parameter(wanted: Wanted) -> Made:
+    wanted.call("ssm", "put_parameter", wanted.properties | {"Name": wanted.name})
+    return Made(wanted.name, {"Type": wanted.properties["Type"], "Value": wanted.properties["Value"]})
+
+
+@updates("AWS::SSM::Parameter")
+def changed_parameter(wanted: Wanted, made: Made) -> Made:
+    changed = {name: value for name, value in wanted.properties.items() if name != "Tags"}
+    wanted.call("ssm", "put_parameter", changed | {"Name": made.id, "Overwrite": True})
+    return Made(made.id, {"Type": wanted.properties["Type"], "Value": wanted.properties["Value"]})

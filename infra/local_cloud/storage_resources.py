@@ -58,8 +58,10 @@ def delete_bucket(cloud: Cloud, made: Made) -> None:
 @creates("AWS::DynamoDB::Table", "TableName")
 def table(wanted: Wanted) -> Made:
     request = wanted.properties | {"TableName": wanted.name}
-    encryption = wanted.properties.get("SSESpecification") or {}
-    request["SSESpecification"] = {"Enabled": encryption.get("SSEEnabled", False)} if encryption else None
+    if encryption := wanted.properties.get("SSESpecification"):
+        request["SSESpecification"] = {"Enabled": encryption["SSEEnabled"]}
+    if stream := wanted.properties.get("StreamSpecification"):
+        request["StreamSpecification"] = stream | {"StreamEnabled": True}
     made = wanted.call("dynamodb", "create_table", request)["TableDescription"]
     _configure_table(wanted, wanted.name)
     attributes = {"Arn": made["TableArn"], "StreamArn": made.get("LatestStreamArn")}
