@@ -54,7 +54,7 @@ def build(app: App, config: Config) -> App:
     )
     Tags.of(app).add("application", "tunesmith")
     Tags.of(app).add("stage", config.stage)
-    acknowledge(app)
+    acknowledge(app, config)
     return app
 
 

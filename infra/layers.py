@@ -66,7 +66,7 @@ def _cached(name: str, build) -> Path:
         _compile(folder)
         partial = Path(scratch) / name
         _zip(folder, partial)
-        os.replace(partial, target)
+        partial.replace(target)
     return target
 
 

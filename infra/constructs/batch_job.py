@@ -10,11 +10,11 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
 from constructs import Construct
-from tunesmith.contracts.environment import JobEnv
-from tunesmith.contracts.jobs import JobName
 
 from infra.constructs import grants
 from infra.constructs.job_image import JobImage
+from tunesmith.contracts.environment import JobEnv
+from tunesmith.contracts.jobs import JobName
 
 ATTEMPTS = 3
 RETRY_ONLY_RECLAIMED_MACHINES = [
@@ -45,15 +45,14 @@ class BatchJob(Construct):
         env: JobEnv,
         key: kms.IKey,
         log_group: logs.ILogGroup,
+        execution_role: iam.IRole,
         timeout: Duration,
     ):
         super().__init__(scope, f"{name.title()}Job")
         self.job, self._env, self._log_group, self._timeout = name, env, log_group, timeout
+        self._execution_role = execution_role
         self.role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("ecs-tasks.amazonaws.com"))
         self.image: ecr_assets.DockerImageAsset = JobImage(self, name)
-        self._execution_role = iam.Role(
-            self, "ExecutionRole", assumed_by=iam.ServicePrincipal("ecs-tasks.amazonaws.com")
-        )
         grants.use_key(self.role, key)
 
     def on(self, name: str, machine: Machine) -> batch.EcsJobDefinition:

@@ -2,9 +2,9 @@
 
 from aws_cdk import aws_ecr_assets as ecr_assets
 from constructs import Construct
-from tunesmith.contracts.jobs import JobName
 
 from infra.layers import REPOSITORY
+from tunesmith.contracts.jobs import JobName
 
 LIBRARIES = ("harness", "modeling")
 

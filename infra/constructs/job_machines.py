@@ -5,6 +5,7 @@ from enum import StrEnum
 from aws_cdk import Size
 from aws_cdk import aws_batch as batch
 from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from infra.constructs.job_network import JobNetwork
@@ -25,9 +26,9 @@ class MachineKind(StrEnum):
 def spot_first_queue(scope: Construct, kind: MachineKind, *, network: JobNetwork, max_vcpus: int) -> batch.JobQueue:
     """A queue that fills spot machines first and falls back to on-demand ones."""
     parts = Construct(scope, kind)
-    template = _launch_template(parts)
+    template, role = _launch_template(parts), _instance_role(parts)
     environments = [
-        _environment(parts, name, kind, network=network, template=template, max_vcpus=max_vcpus, spot=spot)
+        _environment(parts, name, kind, network=network, template=template, role=role, max_vcpus=max_vcpus, spot=spot)
         for name, spot in (("Spot", True), ("OnDemand", False))
     ]
     return batch.JobQueue(
@@ -47,6 +48,7 @@ def _environment(
     *,
     network: JobNetwork,
     template: ec2.LaunchTemplate,
+    role: iam.Role,
     max_vcpus: int,
     spot: bool,
 ) -> batch.ManagedEc2EcsComputeEnvironment:
@@ -63,11 +65,24 @@ def _environment(
         use_optimal_instance_classes=False,
         images=[batch.EcsMachineImage(image_type=image)],
         launch_template=template,
+        instance_role=role,
         minv_cpus=0,
         maxv_cpus=max_vcpus,
         spot=spot,
         allocation_strategy=strategies.SPOT_PRICE_CAPACITY_OPTIMIZED if spot else strategies.BEST_FIT_PROGRESSIVE,
         update_to_latest_image_version=True,
+    )
+
+
+def _instance_role(scope: Construct) -> iam.Role:
+    """Of the ECS agent. Jobs have roles of their own, and cannot reach this one."""
+    return iam.Role(
+        scope,
+        "InstanceRole",
+        assumed_by=iam.ServicePrincipal("ec2.amazonaws.com"),
+        managed_policies=[
+            iam.ManagedPolicy.from_aws_managed_policy_name("service-role/AmazonEC2ContainerServiceforEC2Role")
+        ],
     )
 
 

@@ -2,18 +2,19 @@
 
 from dataclasses import dataclass
 
-from aws_cdk import Duration, IgnoreMode, RemovalPolicy, Stack
+from aws_cdk import Duration, IgnoreMode, RemovalPolicy
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
-from tunesmith.contracts.environment import Environment
 
 from infra.constructs import grants
 from infra.constructs.dead_letters import DeadLetters
+from infra.constructs.dependencies import depend_only_on_policy
 from infra.constructs.skips import skip_check
 from infra.layers import REPOSITORY, python_minor
+from tunesmith.contracts.environment import Environment
 
 ARCHITECTURES = {"x86_64": lambda_.Architecture.X86_64, "arm64": lambda_.Architecture.ARM_64}
 
@@ -80,6 +81,7 @@ class LeanFunction(lambda_.Function):
         )
         grants.allow(role, ("logs:CreateLogStream", "logs:PutLogEvents"), log_group.log_group_arn)
         grants.use_key(role, settings.key)
+        depend_only_on_policy(self.node.default_child, role)
         self._explain_what_checkers_miss(asynchronous, reserved_concurrency)
 
     def _explain_what_checkers_miss(self, asynchronous: bool, reserved_concurrency: int | None) -> None:
@@ -97,7 +99,3 @@ def _folder_alone(name: str) -> lambda_.AssetCode:
     if not (REPOSITORY / "functions" / name).is_dir():
         raise FileNotFoundError(f"functions/{name}/handler.py: expected the handler of the function {name!r}")
     return lambda_.Code.from_asset(str(REPOSITORY), exclude=[*only_this, "__pycache__"], ignore_mode=IgnoreMode.GIT)
-
-
-def physical_name(function: LeanFunction) -> str:
-    return Stack.of(function).resolve(function.function_name)

@@ -6,9 +6,10 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
-from tunesmith.contracts.artifacts import params_key
 
+from infra.constructs.dependencies import depend_only_on_policy
 from infra.constructs.lifecycle_steps import LifecycleParts, LifecycleSteps
+from tunesmith.contracts.artifacts import params_key
 
 TIMEOUT = Duration.days(30)
 LOG_DELIVERY = (
@@ -50,7 +51,7 @@ class LifecycleMachine(sfn.StateMachine):
             tracing_enabled=True,
             logs=sfn.LogOptions(destination=log_group, level=sfn.LogLevel.ALL, include_execution_data=True),
         )
-        self.node.add_dependency(policy)
+        depend_only_on_policy(self.node.default_child, role, policy)
 
 
 class _Policy(iam.Policy):

@@ -15,6 +15,8 @@ from aws_cdk import aws_sns as sns
 from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk import aws_stepfunctions_tasks as tasks
 from constructs import Construct
+
+from infra.constructs.lean_function import LeanFunction
 from tunesmith.contracts.artifacts import params_key, s3_uri
 from tunesmith.contracts.base import Contract
 from tunesmith.contracts.deployments import DeploymentStatus
@@ -35,8 +37,6 @@ from tunesmith.contracts.lifecycle import (
 )
 from tunesmith.contracts.recipes import Approval, Engine
 from tunesmith.contracts.runs import Outcome, RunStatus, Stage
-
-from infra.constructs.lean_function import LeanFunction
 
 JOB_TIMEOUT = Duration.days(5)
 """Of a job with all its attempts and its time in the queue; one attempt has a shorter one of its own."""

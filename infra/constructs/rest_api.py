@@ -10,16 +10,18 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
 from constructs import Construct
-from tunesmith.contracts.keys import usage_key
-from tunesmith.contracts.openai import ErrorBody, ErrorEnvelope
 
 from infra.config import ProjectLimits
 from infra.constructs.lean_function import LeanFunction
 from infra.constructs.skips import skip_check
+from tunesmith.contracts.keys import usage_key
+from tunesmith.contracts.openai import ErrorBody, ErrorEnvelope
 
 STAGE = "api"
 AUTHORIZER_CACHE = Duration.minutes(5)
 """How long a revoked key may still be admitted."""
+REQUESTS_PER_SECOND = 200
+"""Of all projects together."""
 REFUSALS = {
     "Unauthorized": (apigateway.ResponseType.UNAUTHORIZED, "401", "authentication_error", "invalid_api_key"),
     "AccessDenied": (apigateway.ResponseType.ACCESS_DENIED, "403", "permission_error", "access_denied"),
@@ -66,6 +68,8 @@ class FrontDoor(apigateway.RestApi):
                 logging_level=apigateway.MethodLoggingLevel.ERROR,
                 data_trace_enabled=False,
                 metrics_enabled=True,
+                throttling_rate_limit=REQUESTS_PER_SECOND,
+                throttling_burst_limit=2 * REQUESTS_PER_SECOND,
                 tracing_enabled=True,
             ),
             default_cors_preflight_options=apigateway.CorsOptions(

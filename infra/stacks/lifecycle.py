@@ -7,10 +7,6 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk.aws_lambda_event_sources import SqsDlq
 from constructs import Construct
-from tunesmith.contracts import artifacts, tables
-from tunesmith.contracts.deployments import QUALITY_ALARM_PREFIX
-from tunesmith.contracts.environment import JobEnv
-from tunesmith.contracts.jobs import JobName
 
 from infra.config import Config
 from infra.constructs import grants
@@ -25,6 +21,10 @@ from infra.stacks.compute import ComputeStack
 from infra.stacks.lifecycle_functions import EventFunctions, StepFunctions
 from infra.stacks.serving import ServingStack
 from infra.stacks.storage import StorageStack
+from tunesmith.contracts import artifacts, tables
+from tunesmith.contracts.deployments import QUALITY_ALARM_PREFIX
+from tunesmith.contracts.environment import JobEnv
+from tunesmith.contracts.jobs import JobName
 
 RECONCILE_EVERY = Duration.minutes(15)
 DELIVERY_ATTEMPTS = 185
@@ -49,6 +49,9 @@ class LifecycleStack(Stack):
         layers = SharedLayers(self, architecture=config.architecture)
         settings = FunctionSettings(layers.all, storage.key, config.architecture, retention)
         self._job_env = storage.environment(JobEnv)
+        self._execution_role = iam.Role(
+            self, "JobExecutionRole", assumed_by=iam.ServicePrincipal("ecs-tasks.amazonaws.com")
+        )
 
         steps = StepFunctions(self, storage=storage, serving=serving, settings=settings)
         self.machine = LifecycleMachine(self, parts=self._parts(steps), key=storage.key, log_retention=retention)
@@ -86,7 +89,13 @@ class LifecycleStack(Stack):
     def _job(self, name: JobName, *, timeout: Duration) -> BatchJob:
         """Every job reads its params, writes its result and its progress, and fences off its earlier attempts."""
         job = BatchJob(
-            self, name, env=self._job_env, key=self._storage.key, log_group=self._compute.job_logs, timeout=timeout
+            self,
+            name,
+            env=self._job_env,
+            key=self._storage.key,
+            log_group=self._compute.job_logs,
+            execution_role=self._execution_role,
+            timeout=timeout,
         )
         self._may_do_a_job(job.role)
         return job

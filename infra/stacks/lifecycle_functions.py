@@ -3,6 +3,11 @@
 from aws_cdk import Duration
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
+
+from infra.constructs import grants
+from infra.constructs.lean_function import FunctionSettings, LeanFunction
+from infra.stacks.serving import ServingStack
+from infra.stacks.storage import StorageStack
 from tunesmith.contracts import artifacts, tables
 from tunesmith.contracts.environment import (
     AcceptUploadEnv,
@@ -20,11 +25,6 @@ from tunesmith.contracts.environment import (
     StartRunEnv,
     VerifyDeploymentEnv,
 )
-
-from infra.constructs import grants
-from infra.constructs.lean_function import FunctionSettings, LeanFunction
-from infra.stacks.serving import ServingStack
-from infra.stacks.storage import StorageStack
 
 
 class _Functions(Construct):

@@ -1,4 +1,4 @@
-"""Observability: an alarm wherever something could fail unseen, a dashboard, and where the parts of the platform are."""
+"""Observability: an alarm wherever something could fail unseen, a dashboard, and where the parts are to be found."""
 
 from collections.abc import Iterable
 
@@ -7,8 +7,6 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
-from tunesmith.contracts.metrics import NAMESPACE, MetricName
-from tunesmith.contracts.platform import PLATFORM_PARAMETER, Platform
 
 from infra.constructs.dead_letters import DeadLetters
 from infra.constructs.lean_function import LeanFunction
@@ -16,6 +14,8 @@ from infra.stacks.compute import ComputeStack
 from infra.stacks.lifecycle import LifecycleStack
 from infra.stacks.serving import ServingStack
 from infra.stacks.storage import StorageStack
+from tunesmith.contracts.metrics import NAMESPACE, MetricName
+from tunesmith.contracts.platform import PLATFORM_PARAMETER, Platform
 
 PERIOD = Duration.minutes(5)
 

@@ -5,19 +5,19 @@ from aws_cdk import Duration, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sagemaker as sagemaker
 from constructs import Construct
-from tunesmith.contracts import artifacts, tables
-from tunesmith.contracts.environment import AuthorizeEnv, ControlApiEnv, InferenceApiEnv
-from tunesmith.contracts.jobs import JobName
 
 from infra.config import Config
 from infra.constructs import grants
 from infra.constructs.job_image import JobImage
 from infra.constructs.lean_function import FunctionSettings, LeanFunction
-from infra.constructs.retention import retention_days
 from infra.constructs.rest_api import FrontDoor
+from infra.constructs.retention import retention_days
 from infra.constructs.shared_layer import SharedLayers
 from infra.constructs.web_firewall import WebFirewall
 from infra.stacks.storage import StorageStack
+from tunesmith.contracts import artifacts, tables
+from tunesmith.contracts.environment import AuthorizeEnv, ControlApiEnv, InferenceApiEnv
+from tunesmith.contracts.jobs import JobName
 
 MODEL_PACKAGE_GROUP = "tunesmith-models"
 

@@ -9,14 +9,14 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
-from tunesmith.contracts.artifacts import TRAFFIC_PREFIX
-from tunesmith.contracts.environment import Environment
-from tunesmith.contracts.tables import TABLES, TableSpec
 
 from infra.config import Config
 from infra.constructs.sealed_bucket import SealedBucket
 from infra.constructs.skips import skip_check
 from infra.constructs.spec_table import SpecTable
+from tunesmith.contracts.artifacts import TRAFFIC_PREFIX
+from tunesmith.contracts.environment import Environment
+from tunesmith.contracts.tables import TABLES, TableSpec
 
 E = TypeVar("E", bound=Environment)
 
