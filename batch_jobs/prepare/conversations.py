@@ -21,8 +21,9 @@ INVISIBLE = "\u00ad\u115f\u1160\u180e\u200b\u200c\u200d\u200e\u200f\u2060\u2800\
 WHITESPACE = "".join(chr(code) for code in range(0x3001) if chr(code).isspace())
 NOTHING_TO_SEE = INVISIBLE + WHITESPACE
 
-BAD_CHARACTER = re.compile(
-    "[\x00-\x08\x0b\x0e-\x1f\x7f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]"
+CONTROL = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f]")
+BAD_UNICODE = re.compile(
+    "[\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]"
     "|(?<![\U0001f3f4\U000e0020-\U000e007e])[\U000e0000-\U000e007f]"  # tag characters, but for the flags that use them
 )
 CHAT_MARKER = re.compile(r"<\|[A-Za-z0-9_]{1,40}\|>")
@@ -130,7 +131,7 @@ def _text(owner: dict[str, Any], key: str, place: str) -> str:
 def _check_text(text: str, place: str, role: str) -> str:
     if is_blank(text) and role in ("user", "assistant"):
         raise BadRow(ProblemCode.BLANK_CONTENT, "nothing visible in this text", field=place)
-    if found := BAD_CHARACTER.search(text):
+    if found := CONTROL.search(text) or (not text.isascii() and BAD_UNICODE.search(text)):
         message = f"U+{ord(found[0]):04X} at character {found.start() + 1}"
         raise BadRow(ProblemCode.BAD_CHARACTER, message, field=place)
     if "<|" in text and (found := CHAT_MARKER.search(text)):
