@@ -56,8 +56,13 @@ class Edges:
         return len(self.rows("uploads")), len(self.rows("datasets")), len(self.rows("runs"))
 
     def executions(self) -> list[str]:
-        found = boto3.client("stepfunctions").list_executions(stateMachineArn=self.state_machine_arn)
-        return [execution["name"] for execution in found["executions"]]
+        """Names of all executions that were ever started."""
+        pages = (
+            boto3.client("stepfunctions")
+            .get_paginator("list_executions")
+            .paginate(stateMachineArn=self.state_machine_arn)
+        )
+        return [execution["name"] for page in pages for execution in page["executions"]]
 
 
 def open_edges(patch: pytest.MonkeyPatch) -> Edges:
