@@ -6,7 +6,8 @@ from tunesmith.adapters import dynamo
 from tunesmith.contracts.errors import Conflict, NotFound
 from tunesmith.contracts.feedback import Feedback, ReviewStatus
 
-KEY = ("project", "feedback_id")
+KEY = ("feedback_id", "project")
+"""A condition names the first of them, and `project` is one of DynamoDB's reserved words."""
 
 
 class FeedbackRows:
