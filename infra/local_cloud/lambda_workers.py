@@ -5,6 +5,7 @@ suits one machine; beyond it, requests wait.
 """
 
 import contextlib
+import fcntl
 import json
 import os
 import select
@@ -20,7 +21,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from moto.awslambda.models import LambdaFunction
 
@@ -85,7 +86,7 @@ class Worker:
         self.stream = f"{datetime.now(UTC):%Y/%m/%d}/[{setup.version}]{uuid.uuid4().hex}"
         self.alive, self._timed_out = True, False
         self._started, self._init = time.monotonic(), None
-        self._log = tempfile.TemporaryFile("a+b", dir=cloud.state_dir)  # noqa: SIM115  (closed by `end`)
+        self._log = _appended_file(cloud.state_dir)
         requests_read, requests_write = os.pipe()
         answers_read, answers_write = os.pipe()
         roots = [str(root) for root in import_roots(function, cloud.state_dir / "functions")]
@@ -191,6 +192,13 @@ class Worker:
             self._child.kill()
         self._child.wait(10)
         self._answers.close()
+
+
+def _appended_file(folder: Path) -> IO[bytes]:
+    """A nameless file to which every write appends, so that it may be emptied while the worker has it open."""
+    file = tempfile.TemporaryFile("w+b", dir=folder)
+    fcntl.fcntl(file, fcntl.F_SETFL, fcntl.fcntl(file, fcntl.F_GETFL) | os.O_APPEND)
+    return file
 
 
 class Workers:
