@@ -1,5 +1,6 @@
-"""Findings of cdk-nag that we accept: which, at exactly which resource, and why. A test fails for one that is missing here
-and for one that nothing needs any more.
+"""Findings of cdk-nag that we accept: which, at exactly which resource, and why.
+
+A test fails for a finding that is missing here, and for a line that nothing needs any more.
 
 A prefix of a bucket ends in an asterisk, because objects are named by what they hold; each role has only the prefixes
 that its work needs, and each such line here is a decision that a reviewer can see.
@@ -169,8 +170,6 @@ WILDCARDS: dict[str, dict[str, str]] = {
     _policy(f"{EVENT}/reconcile_uploads"): TRACE | UPLOADED | RECIPES | BASES | EXECUTIONS,
     _policy(f"{EVENT}/start_run"): EXECUTIONS | {"*": "xray's actions and dynamodb:ListStreams know no resources"},
     _policy(f"{EVENT}/decide_retrain"): FEEDBACK
-    | RECIPES
-    | BASES
     | {"*": "xray's actions know no resources, and cloudwatch:DescribeAlarms is asked for by name"},
     _policy(f"{LIFECYCLE}/JobExecutionRole"): {"*": "ecr:GetAuthorizationToken knows no resources"},
     _policy(f"{LIFECYCLE}/PrepareJob/Role"): RUN_FILES | DATASETS | FEEDBACK | UPLOADED,

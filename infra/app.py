@@ -54,7 +54,6 @@ def build(app: App, config: Config) -> App:
     )
     Tags.of(app).add("application", "tunesmith")
     Tags.of(app).add("stage", config.stage)
-    acknowledge(app, config)
     return app
 
 
@@ -77,7 +76,10 @@ def config_of(app: App) -> Config:
 
 def main() -> None:
     app = App(outdir=os.environ.get("CDK_OUTDIR"), context=FLAGS)
-    build(app, config_of(app)).synth()
+    config = config_of(app)
+    build(app, config)
+    acknowledge(app, config)
+    app.synth()
 
 
 if __name__ == "__main__":

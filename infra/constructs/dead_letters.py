@@ -21,5 +21,5 @@ class DeadLetters(sqs.Queue):
         skip_check(
             self.node.default_child,
             "CKV_AWS_27",
-            "encrypted by SQS itself; dead letters, which hold no data of users, must arrive even when our key does not work",
+            "encrypted by SQS itself: dead letters hold no data, and must arrive even when our key does not work",
         )

@@ -108,10 +108,6 @@ def arn(role: iam.IGrantable, service: str, resource: str) -> str:
     return f"arn:{stack.partition}:{service}:{stack.region}:{stack.account}:{resource}"
 
 
-def delete_objects(role: iam.IGrantable, bucket: s3.IBucket, *prefixes: str) -> None:
-    allow(role, ("s3:DeleteObject",), *(bucket.arn_for_objects(f"{prefix}*") for prefix in prefixes))
-
-
 def list_versions(role: iam.IGrantable, bucket: s3.IBucket) -> None:
     allow(role, ("s3:ListBucketVersions",), bucket.bucket_arn)
 

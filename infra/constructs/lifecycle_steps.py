@@ -16,12 +16,13 @@ from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk import aws_stepfunctions_tasks as tasks
 from constructs import Construct
 
+from infra.constructs.job_machines import DISK
 from infra.constructs.lean_function import LeanFunction
-from tunesmith.contracts.artifacts import params_key, s3_uri
+from tunesmith.contracts.artifacts import RUNS_PREFIX, params_key, s3_uri
 from tunesmith.contracts.base import Contract
 from tunesmith.contracts.deployments import DeploymentStatus
 from tunesmith.contracts.environment import JobEnv
-from tunesmith.contracts.errors import PlatformError
+from tunesmith.contracts.errors import Conflict, PlatformError
 from tunesmith.contracts.jobs import JobName, submission_name
 from tunesmith.contracts.lifecycle import (
     ApprovalRequest,
@@ -51,6 +52,11 @@ SERVICE_ERRORS = [
     "Lambda.SdkClientException",
     "Lambda.TooManyRequestsException",
 ]
+SUBMISSION_ERRORS = [
+    *("Batch.SdkClientException", "Batch.ServerException", "Batch.TooManyRequestsException"),
+    *("SageMaker.SdkClientException", "SageMaker.ThrottlingException"),
+]
+"""Of the call that submits, not of the job."""
 RUN_ID = sfn.JsonPath.string_at(at("request", "run_id"))
 
 
@@ -112,8 +118,8 @@ class LifecycleSteps(Construct):
         plan = self._invoke("Plan", "plan_run", known, Stage.PLAN, answer=at("plan"))
         decision = at("plan", "decision")
         reasons = sfn.JsonPath.list_at(at("plan", "reasons"))
-        refused = self._finish("Refused", Outcome.REFUSED, Stage.PLAN, reasons=reasons, tell=True)
-        prepared = self._finish("Prepared", Outcome.PREPARED, Stage.PLAN, reasons=reasons)
+        refused = self._finish("Refused", Outcome.REFUSED, reasons=reasons, tell=True)
+        prepared = self._finish("Prepared", Outcome.PREPARED, reasons=reasons)
         choice = (
             sfn.Choice(self, "Train?")
             .when(sfn.Condition.string_equals(decision, Decision.TRAIN), train)
@@ -158,7 +164,6 @@ class LifecycleSteps(Construct):
         rejected = self._finish(
             "Rejected",
             Outcome.REJECTED,
-            Stage.DONE,
             reasons=sfn.JsonPath.list_at(at("verdict", "reasons")),
             version=sfn.JsonPath.number_at(at("version", "version")),
         )
@@ -182,6 +187,7 @@ class LifecycleSteps(Construct):
         """Ask for the new version, then look until it serves, has failed, or has taken too long."""
         asked = payload(ShiftRequest, request=at("request"), version=at("version"))
         shift = self._invoke("Shift traffic", "shift_traffic", asked, Stage.ROLLOUT, answer=at("deployment"))
+        _retry_while_changing(shift)
         wait = sfn.Wait(self, "Wait for the endpoint", time=sfn.WaitTime.duration(ROLLOUT_POLL))
         looked_at = payload(VerifyRequest, deployment=at("deployment"))
         verify = self._invoke("Verify", "verify_deployment", looked_at, Stage.VERIFY, answer=at("deployment"))
@@ -204,7 +210,7 @@ class LifecycleSteps(Construct):
         moved = payload(PromoteRequest, version=at("version"), deployment=at("deployment"), run_id=RUN_ID)
         promote = self._invoke("Promote", "promote_model", moved, Stage.PROMOTE)
         version = sfn.JsonPath.number_at(at("version", "version"))
-        done = self._finish("Promoted", Outcome.PROMOTED, Stage.DONE, version=version)
+        done = self._finish("Promoted", Outcome.PROMOTED, version=version)
         return self._enter(Stage.PROMOTE).next(promote).next(done)
 
     # --- what goes wrong
@@ -222,6 +228,7 @@ class LifecycleSteps(Construct):
         record = self._record_failure(Stage.ROLLOUT, outcome=Outcome.ROLLED_BACK)
         restored = payload(ShiftRequest, request=at("request"), version=at("version"), restore=True)
         restore = self._task("Restore the champion", "shift_traffic", restored)
+        _retry_while_changing(restore)
         restore.add_catch(record, errors=["States.ALL"], result_path=at("failure"))
         return restore.next(record)
 
@@ -260,14 +267,14 @@ class LifecycleSteps(Construct):
         record.add_catch(self._failure(stage), errors=["States.ALL"], result_path=at("failure"))
         return sfn.Chain.start(record)
 
-    def _finish(self, name: str, outcome: Outcome, stage: Stage, *, tell: bool = False, **facts) -> sfn.Chain:
-        record = self._record(f"Record {outcome}", RunStatus.SUCCEEDED, stage, outcome=outcome, **facts)
-        record.add_catch(self._failure(stage), errors=["States.ALL"], result_path=at("failure"))
+    def _finish(self, name: str, outcome: Outcome, *, tell: bool = False, **facts) -> sfn.Chain:
+        record = self._record(f"Record {outcome}", RunStatus.SUCCEEDED, Stage.DONE, outcome=outcome, **facts)
+        record.add_catch(self._failure(Stage.DONE), errors=["States.ALL"], result_path=at("failure"))
         done = sfn.Succeed(self, name)
         if not tell:
             return record.next(done)
         notify = self._tell(f"Tell of {outcome}", f"a run was {outcome}", **facts)
-        notify.add_catch(self._failure(stage), errors=["States.ALL"], result_path=at("failure"))
+        notify.add_catch(self._failure(Stage.DONE), errors=["States.ALL"], result_path=at("failure"))
         return record.next(notify).next(done)
 
     def _record(self, name: str, status: RunStatus, stage: Stage, **facts) -> tasks.LambdaInvoke:
@@ -333,59 +340,53 @@ class LifecycleSteps(Construct):
         task.add_catch(self._failure(stage), errors=["States.ALL"], result_path=at("failure"))
         return task
 
-    def _run_job(self, job: JobName, where: str, stage: Stage) -> tasks.BatchSubmitJob:
-        attempt = sfn.JsonPath.string_at("$$.State.RetryCount")
-        task = tasks.BatchSubmitJob(
-            self,
-            f"Run {job} on {where.upper()}",
-            job_name=sfn.JsonPath.format(submission_name("{}", job, "{}"), RUN_ID, attempt),
-            job_queue_arn=self._parts.queues[where].job_queue_arn,
-            job_definition_arn=self._parts.definitions[job, where].job_definition_arn,
-            payload=sfn.TaskInput.from_object({"params_uri": self._params_uri(job)}),
-            result_path=sfn.JsonPath.DISCARD,
-            task_timeout=sfn.Timeout.duration(JOB_TIMEOUT),
-        )
-        task.add_retry(errors=["Batch.SdkClientException", "Batch.ServerException"], **_patience(attempts=4))
-        task.add_catch(self._failure(stage), errors=["States.ALL"], result_path=at("failure"))
-        return task
+    def _run_job(self, job: JobName, where: str, stage: Stage) -> sfn.CustomState:
+        attempt = "$$.State.RetryCount"
+        submission = {
+            "JobName.$": _format(submission_name("{}", job, "{}"), at("request", "run_id"), attempt),
+            "JobQueue": self._parts.queues[where].job_queue_arn,
+            "JobDefinition": self._parts.definitions[job, where].job_definition_arn,
+            "Parameters": {"params_uri.$": self._params_uri(job)},
+        }
+        return self._run_until_done(f"Run {job} on {where.upper()}", "batch:submitJob", submission, stage)
 
     def _run_training_job(self) -> sfn.CustomState:
         """`finetune` as a SageMaker training job: the same image, told where its params are."""
-        task = sfn.CustomState(self, "Run finetune on SageMaker", state_json=self._training_job())
-        task.add_retry(
-            errors=["SageMaker.SdkClientException", "SageMaker.ThrottlingException"], **_patience(attempts=4)
-        )
-        task.add_catch(self._failure(Stage.FINETUNE), errors=["States.ALL"], result_path=at("failure"))
-        return task
-
-    def _training_job(self) -> dict:
         training = self._parts.training
-        run_id = at("request", "run_id")
-        params_uri = f"States.Format('{self._params_template(JobName.FINETUNE)}', {run_id})"
-        return {
-            "Type": "Task",
-            "Resource": f"arn:{Stack.of(self).partition}:states:::sagemaker:createTrainingJob.sync",
-            "TimeoutSeconds": JOB_TIMEOUT.to_seconds(),
-            "ResultPath": None,
-            "Parameters": {
-                "TrainingJobName.$": at("plan", "training_job_name"),
-                "RoleArn": training.role.role_arn,
-                "AlgorithmSpecification": {
-                    "TrainingImage": training.image_uri,
-                    "TrainingInputMode": "File",
-                    "ContainerEntrypoint": ["python", "-m", f"batch_jobs.{JobName.FINETUNE}"],
-                },
-                "HyperParameters": {"params_uri.$": params_uri},
-                "Environment": training.env.variables(),
-                "OutputDataConfig": {"S3OutputPath": s3_uri(training.output.bucket_name, "runs/")},
-                "ResourceConfig": {
-                    "InstanceCount": 1,
-                    "InstanceType.$": at("plan", "instance_type"),
-                    "VolumeSizeInGB": 200,
-                },
-                "StoppingCondition": {"MaxRuntimeInSeconds": Duration.days(2).to_seconds()},
+        request = {
+            "TrainingJobName.$": at("plan", "training_job_name"),
+            "RoleArn": training.role.role_arn,
+            "AlgorithmSpecification": {
+                "TrainingImage": training.image_uri,
+                "TrainingInputMode": "File",
+                "ContainerEntrypoint": ["python", "-m", f"batch_jobs.{JobName.FINETUNE}"],
             },
+            "HyperParameters": {"params_uri.$": self._params_uri(JobName.FINETUNE)},
+            "Environment": training.env.variables(),
+            "OutputDataConfig": {"S3OutputPath": s3_uri(training.output.bucket_name, RUNS_PREFIX)},
+            "ResourceConfig": {
+                "InstanceCount": 1,
+                "InstanceType.$": at("plan", "instance_type"),
+                "VolumeSizeInGB": DISK.to_gibibytes(),
+            },
+            "StoppingCondition": {"MaxRuntimeInSeconds": Duration.days(2).to_seconds()},
         }
+        return self._run_until_done("Run finetune on SageMaker", "sagemaker:createTrainingJob", request, Stage.FINETUNE)
+
+    def _run_until_done(self, name: str, action: str, parameters: dict, stage: Stage) -> sfn.CustomState:
+        """Written as ASL: CDK's own tasks cannot bound a job together with its time in the queue, and would override
+        the time that the job's definition gives one attempt."""
+        state = {
+            "Type": "Task",
+            "Resource": f"arn:{Stack.of(self).partition}:states:::{action}.sync",
+            "TimeoutSeconds": JOB_TIMEOUT.to_seconds(),
+            "Parameters": parameters,
+            "ResultPath": None,
+        }
+        task = sfn.CustomState(self, name, state_json=state)
+        task.add_retry(errors=SUBMISSION_ERRORS, **_patience(attempts=4))
+        task.add_catch(self._failure(stage), errors=["States.ALL"], result_path=at("failure"))
+        return task
 
     def _count_checks(self, name: str, checks: int | str) -> sfn.Pass:
         counted = {"checks": checks} if isinstance(checks, int) else {"checks.$": checks}
@@ -405,11 +406,9 @@ class LifecycleSteps(Construct):
         task.add_retry(errors=["SNS.SdkClientException", "SNS.InternalErrorException"], **_patience(attempts=4))
         return task
 
-    def _params_template(self, job: JobName) -> str:
-        return s3_uri(self._parts.artifacts.bucket_name, params_key("{}", job))
-
     def _params_uri(self, job: JobName) -> str:
-        return sfn.JsonPath.format(self._params_template(job), RUN_ID)
+        uri = s3_uri(self._parts.artifacts.bucket_name, params_key("{}", job))
+        return _format(uri, at("request", "run_id"))
 
 
 Request = dict[str, object] | str
@@ -430,6 +429,11 @@ def _value(value: object) -> object:
     return sfn.JsonPath.object_at(value) if isinstance(value, str) and value.startswith("$.") else value
 
 
+def _format(template: str, *paths: str) -> str:
+    """The intrinsic that fills `{}` in the template with what is at the paths."""
+    return f"States.Format('{template}', {', '.join(paths)})"
+
+
 def _task_input(request: Request) -> sfn.TaskInput:
     if isinstance(request, str):
         return sfn.TaskInput.from_json_path_at(request)
@@ -440,6 +444,11 @@ def _retry_what_may_pass(task: tasks.LambdaInvoke) -> None:
     """Failures of Lambda itself, and those of our own errors that say they may pass."""
     task.add_retry(errors=SERVICE_ERRORS, **_patience(attempts=6))
     task.add_retry(errors=_passing_errors(PlatformError), **_patience(attempts=3))
+
+
+def _retry_while_changing(task: tasks.LambdaInvoke) -> None:
+    """SageMaker changes an endpoint only once an earlier change of it is over: up to an hour of patience."""
+    task.add_retry(errors=[Conflict.__name__], interval=Duration.seconds(30), backoff_rate=1, max_attempts=120)
 
 
 def _passing_errors(root: type[PlatformError]) -> list[str]:

@@ -119,7 +119,6 @@ class LifecycleStack(Stack):
 
     def _may_finetune(self, role: iam.Role) -> None:
         grants.read_objects(role, self._storage.artifacts, artifacts.DATASETS_PREFIX)
-        grants.delete_objects(role, self._storage.artifacts, artifacts.RUNS_PREFIX)
         grants.read_objects(role, self._storage.models, artifacts.bases_prefix(), artifacts.adapters_prefix())
         grants.write_objects(role, self._storage.models, artifacts.adapters_prefix())
 

@@ -102,7 +102,7 @@ class StepFunctions(_Functions):
         function = self._function(
             "shift_traffic",
             ShiftTrafficEnv,
-            timeout=Duration.minutes(5),
+            timeout=Duration.minutes(10),
             about={
                 "serving_image": self._serving.image.image_uri,
                 "serving_role_arn": self._serving.role.role_arn,
@@ -157,7 +157,6 @@ class EventFunctions(_Functions):
             about={"state_machine_arn": self._machine.state_machine_arn},
             asynchronous=True,
             timeout=Duration.minutes(15),
-            reserved_concurrency=None,
         )
         self._may_accept(function)
         grants.list_versions(function, self._storage.uploads)
@@ -174,13 +173,11 @@ class EventFunctions(_Functions):
     def _decide_retrain(self) -> None:
         storage = self._storage
         function = self._function("decide_retrain", DecideRetrainEnv, asynchronous=True, timeout=Duration.minutes(1))
-        read = (tables.MODELS, tables.ALIASES, tables.FEEDBACK, tables.UPLOADS)
+        read = (tables.MODELS, tables.ALIASES, tables.FEEDBACK)
         grants.read_rows(function, *(storage.table(spec) for spec in read))
         written = (tables.RUNS, tables.DATASETS, tables.RETRAINING)
         grants.write_rows(function, *(storage.table(spec) for spec in written))
         grants.query_index(function, storage.table(tables.RUNS), tables.RUNS.indexes[0].name)
-        grants.read_objects(function, storage.uploads, artifacts.PROJECTS_PREFIX)
-        grants.read_objects(function, storage.models, artifacts.bases_prefix())
         grants.read_objects(function, storage.artifacts, artifacts.FEEDBACK_PREFIX)
         grants.write_objects(function, storage.artifacts, artifacts.FEEDBACK_PREFIX)
         grants.describe_alarms(function)

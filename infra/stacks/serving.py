@@ -20,6 +20,8 @@ from tunesmith.contracts.environment import AuthorizeEnv, ControlApiEnv, Inferen
 from tunesmith.contracts.jobs import JobName
 
 MODEL_PACKAGE_GROUP = "tunesmith-models"
+API_TIMEOUT = Duration.seconds(29)
+"""API Gateway waits no longer, and an answer that nobody waits for should not be made."""
 
 
 class ServingStack(Stack):
@@ -66,27 +68,32 @@ class ServingStack(Stack):
         return function
 
     def _inference_api(self) -> LeanFunction:
-        env = self._storage.environment(InferenceApiEnv)
+        storage = self._storage
         function = LeanFunction(
-            self, "inference_api", env=env, settings=self._settings, memory_mb=1024, timeout=Duration.seconds(120)
+            self,
+            "inference_api",
+            env=storage.environment(InferenceApiEnv),
+            settings=self._settings,
+            memory_mb=1024,
+            timeout=API_TIMEOUT,
         )
-        self._read_catalogue(function)
+        read = (tables.MODELS, tables.ALIASES, tables.RUNS)
+        grants.read_rows(function, *(storage.table(spec) for spec in read))
+        grants.scan_rows(function, storage.table(tables.ALIASES))
         grants.invoke_endpoints(function)
-        grants.write_objects(function, self._storage.artifacts, artifacts.TRAFFIC_PREFIX)
+        grants.write_objects(function, storage.artifacts, artifacts.TRAFFIC_PREFIX)
         return function
 
     def _control_api(self) -> LeanFunction:
-        env = self._storage.environment(ControlApiEnv)
-        function = LeanFunction(self, "control_api", env=env, settings=self._settings, memory_mb=1024)
-        self._read_catalogue(function)
-        grants.write_rows(function, self._storage.table(tables.FEEDBACK))
-        grants.read_objects(function, self._storage.artifacts, artifacts.TRAFFIC_PREFIX)
-        return function
-
-    def _read_catalogue(self, function: LeanFunction) -> None:
-        """Which models a project has; listings scan."""
         storage = self._storage
-        catalogue = (storage.table(tables.MODELS), storage.table(tables.ALIASES))
-        grants.read_rows(function, *catalogue, storage.table(tables.RUNS))
-        grants.scan_rows(function, *catalogue)
+        env = storage.environment(ControlApiEnv)
+        function = LeanFunction(
+            self, "control_api", env=env, settings=self._settings, memory_mb=1024, timeout=API_TIMEOUT
+        )
+        read = (tables.MODELS, tables.ALIASES, tables.RUNS)
+        grants.read_rows(function, *(storage.table(spec) for spec in read))
+        grants.scan_rows(function, storage.table(tables.MODELS))
         grants.query_index(function, storage.table(tables.RUNS), tables.RUNS.indexes[0].name)
+        grants.write_rows(function, storage.table(tables.FEEDBACK))
+        grants.read_objects(function, storage.artifacts, artifacts.TRAFFIC_PREFIX)
+        return function

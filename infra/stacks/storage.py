@@ -57,6 +57,7 @@ class StorageStack(Stack):
 
     def _key(self) -> kms.Key:
         """One key for all that rests here; CloudWatch Logs and alarms use it on our behalf."""
+        log_groups = f"arn:{self.partition}:logs:{self.region}:{self.account}:*"
         key = kms.Key(self, "Key", enable_key_rotation=True, removal_policy=RemovalPolicy.RETAIN)
         key.add_to_resource_policy(
             iam.PolicyStatement(
@@ -65,11 +66,7 @@ class StorageStack(Stack):
                 actions=["kms:Encrypt", "kms:Decrypt", "kms:ReEncryptFrom", "kms:ReEncryptTo"]
                 + ["kms:GenerateDataKey", "kms:DescribeKey"],
                 resources=["*"],
-                conditions={
-                    "ArnLike": {
-                        "kms:EncryptionContext:aws:logs:arn": f"arn:{self.partition}:logs:{self.region}:{self.account}:*"
-                    }
-                },
+                conditions={"ArnLike": {"kms:EncryptionContext:aws:logs:arn": log_groups}},
             )
         )
         key.add_to_resource_policy(
