@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any
 
 import boto3
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, WaiterError
 from pydantic import ValidationError
 
 from tunesmith.adapters import alarms
@@ -20,6 +20,8 @@ from tunesmith.contracts.errors import Conflict, IntegrityError, MissingRollback
 from tunesmith.domain.deploying import BROKEN, CHANGING, VARIANT, EndpointState, Serving, rollback_alarms
 
 NOT_FOUND = "Could not find"
+DELETION_WAIT = {"Delay": 5, "MaxAttempts": 24}
+"""Two minutes: what a function can afford to wait."""
 TERMINATION_WAIT_SECONDS = 60
 BAKE_SECONDS = 120
 """How long the alarms watch the new fleet before the old one goes."""
@@ -46,8 +48,7 @@ def serve(serving: Serving, role_arn: str) -> None:
     _make_configuration(serving)
     found = describe(serving.endpoint)
     if found is not None and found.status == BROKEN:
-        delete(serving.endpoint)  # the one thing that SageMaker lets be done with a failed endpoint
-        client().get_waiter("endpoint_deleted").wait(EndpointName=serving.endpoint)
+        _clear_away(serving.endpoint)
         found = None
     if found is not None and found.target == serving.configuration:
         return
@@ -105,6 +106,15 @@ def require_alarms(endpoint: str) -> list[str]:
             f"endpoint {endpoint} is neither made nor changed: CloudWatch has no alarm {', '.join(missing)}"
         )
     return names
+
+
+def _clear_away(endpoint: str) -> None:
+    """Delete a failed endpoint, the one thing that SageMaker lets be done with it, and wait until its name is free."""
+    delete(endpoint)
+    try:
+        client().get_waiter("endpoint_deleted").wait(EndpointName=endpoint, WaiterConfig=DELETION_WAIT)
+    except WaiterError as error:
+        raise Conflict(f"endpoint {endpoint} had failed and is still being deleted; ask again later") from error
 
 
 def _request(serving: Serving, *, exists: bool) -> None:
