@@ -1,0 +1,29 @@
+"""Pages add up to the listing."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel
+
+from tunesmith.domain.paging import PageRequest, page
+
+
+class Named(BaseModel):
+    name: str
+
+
+@given(st.lists(st.text(min_size=1), unique=True, max_size=30), st.integers(1, 10))
+def test_pages_add_up_to_the_listing(names: list[str], limit: int) -> None:
+    items, seen, after = [Named(name=name) for name in names], [], None
+    while True:
+        found = page(items, PageRequest(limit=limit, after=after), lambda item: item.name)
+        seen += [item["name"] for item in found.data]
+        assert len(found.data) <= limit
+        if not found.has_more:
+            break
+        after = found.last_id
+    assert seen == names
+
+
+def test_cursor_that_is_not_there_gives_an_empty_page() -> None:
+    found = page([Named(name="a")], PageRequest(after="gone"), lambda item: item.name)
+    assert (found.data, found.has_more, found.first_id) == ([], False, None)
