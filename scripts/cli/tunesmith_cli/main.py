@@ -1,0 +1,45 @@
+"""tunesmith: upload a dataset and a better model comes out, in your own AWS account or on this machine."""
+
+import sys
+
+import typer
+from botocore.exceptions import BotoCoreError, ClientError
+
+from tunesmith.contracts.errors import PlatformError
+from tunesmith_cli import chat, data, doctor, keys, local, models, runs
+from tunesmith_cli.console import fail
+from tunesmith_cli.demo.command import demo
+
+app = typer.Typer(
+    help=__doc__,
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Start here: [bold]tunesmith local up --detach[/bold], then [bold]tunesmith data push FILE[/bold]",
+)
+app.add_typer(local.app, name="local")
+app.add_typer(data.app, name="data")
+app.add_typer(runs.app, name="runs")
+app.add_typer(models.app, name="models")
+app.add_typer(keys.app, name="keys")
+app.command("what", help=models.what.__doc__)(models.what)
+app.command("chat", help=chat.chat.__doc__)(chat.chat)
+app.command("doctor", help=doctor.doctor.__doc__)(doctor.doctor)
+app.command("demo", help=demo.__doc__)(demo)
+
+
+def main() -> None:
+    """The command's entry point: our own errors and AWS's become one sentence and an exit code."""
+    try:
+        app()
+    except PlatformError as error:
+        sys.exit(fail(str(error)).exit_code)
+    except (ClientError, BotoCoreError) as error:
+        sys.exit(fail(str(error), "tunesmith doctor checks credentials, region and permissions").exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()
