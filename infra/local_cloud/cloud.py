@@ -42,10 +42,14 @@ class Cloud:
     """What all jobs that run at once share; a job that asks for more than there is gets all of it."""
     job_stop_seconds: float = 120
     """Between SIGTERM and SIGKILL of a job, as ECS_CONTAINER_STOP_TIMEOUT and SageMaker have it."""
+    deployment_seconds: float = 5
+    """The longest that a change of an endpoint is watched, however long its policy says."""
     speed: float = 1.0
     """How much faster than real time schedules run."""
     pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(64, thread_name_prefix="cloud"))
     """Runs what AWS does asynchronously."""
+    services: dict[str, Any] = field(default_factory=dict)
+    """What plug-ins offer to others in this process, by name of the plug-in."""
     stopping: threading.Event = field(default_factory=threading.Event)
     on_stop: list[Callable[[], None]] = field(default_factory=list)
 

@@ -20,6 +20,14 @@ def replace(cloud: Cloud, owner: Any, name: str, replacement: Any) -> Any:
     return before
 
 
+def put(cloud: Cloud, owner: Any, name: str, addition: Any) -> None:
+    """Add `owner.name`, which moto lacks, until the cloud stops."""
+    if hasattr(owner, name):
+        raise AttributeError(f"moto has {owner.__name__}.{name} now: replace it instead.")
+    setattr(owner, name, addition)
+    cloud.on_stop.append(lambda: delattr(owner, name))
+
+
 def _restore(owner: Any, name: str, original: Any) -> None:
     if original is None:
         delattr(owner, name)  # it was inherited

@@ -96,7 +96,8 @@ class SageMakerTask(SyncTask):
     """`sagemaker:createTrainingJob` with `.sync`, and the calls that do not wait."""
 
     def __init__(self, cloud: Cloud) -> None:
-        super().__init__(supported_integration_patterns={ResourceCondition.Sync})
+        waits = {ResourceCondition.Sync, ResourceCondition.WaitForTaskToken}  # moto waits for both on one object
+        super().__init__(supported_integration_patterns=waits)
         self.cloud = cloud
 
     def _get_supported_parameters(self) -> set[str]:
