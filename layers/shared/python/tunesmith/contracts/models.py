@@ -77,6 +77,9 @@ class Candidate(Contract):
     status: ApprovalStatus
     reasons: list[str] = Field(description="of the gate's verdict")
     metrics: dict[str, float] = Field(description="the candidate's own scores")
+    compared_with: Digest | None = Field(
+        default=None, description="adapter of the champion that it was evaluated against; None: there was none"
+    )
     evidence_uri: Uri = Field(description="the evaluation report that the verdict rests on")
     card_uri: Uri = Field(description="the model card")
     created_at: Timestamp

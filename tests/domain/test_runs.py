@@ -1,0 +1,130 @@
+"""How a run moves: forward only, whatever order its records come in; and why one failed, in a sentence."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.acceptances import accepted
+from tunesmith.contracts.datasets import Suite
+from tunesmith.contracts.identity import digest
+from tunesmith.contracts.lifecycle import Failure, StateRecord
+from tunesmith.contracts.runs import Outcome, Run, RunStatus, Stage
+from tunesmith.domain.runs import STAGES, advance, explain, start_document
+
+NOW = "2026-11-24T06:00:00.000Z"
+QUEUED = Run(request=accepted().request, updated_at="2026-11-24T05:45:02.123Z")
+
+
+def record(status=RunStatus.RUNNING, stage=Stage.PREPARE, **more):
+    return StateRecord(run_id=QUEUED.request.run_id, status=status, stage=stage, **more)
+
+
+def after(*records):
+    run = QUEUED
+    for each in records:
+        run = advance(run, each, NOW) or run
+    return run
+
+
+def test_record_moves_the_run():
+    run = after(record(execution_arn="arn:x"))
+    assert (run.status, run.stage, run.execution_arn, run.updated_at) == (
+        RunStatus.RUNNING,
+        Stage.PREPARE,
+        "arn:x",
+        NOW,
+    )
+
+
+def test_repeat_and_late_record_change_nothing():
+    run = after(record(stage=Stage.EVALUATE))
+    assert advance(run, record(stage=Stage.EVALUATE), NOW) is None
+    assert advance(run, record(stage=Stage.PREPARE), NOW) is None
+
+
+@given(st.permutations([record(stage=stage) for stage in STAGES[1:-1]]))
+def test_any_order_of_records_ends_at_the_furthest_stage(records):
+    assert after(*records).stage is Stage.PROMOTE
+
+
+@given(st.lists(st.builds(record, st.sampled_from(RunStatus), st.sampled_from(Stage)), max_size=8))
+def test_final_status_is_never_left(records):
+    done = after(record(RunStatus.SUCCEEDED, Stage.DONE, outcome=Outcome.PROMOTED, version=3))
+    for each in records:
+        assert advance(done, each, NOW) is None
+
+
+def test_failure_keeps_the_stage_where_it_happened():
+    run = after(
+        record(stage=Stage.FINETUNE),
+        record(RunStatus.FAILED, Stage.DONE, failure=Failure(Error="States.TaskFailed", Cause="out of disk")),
+    )
+    assert (run.status, run.stage, run.reasons) == (
+        RunStatus.FAILED,
+        Stage.FINETUNE,
+        ["States.TaskFailed: out of disk"],
+    )
+
+
+def test_reasons_are_appended_once():
+    run = after(
+        record(stage=Stage.GATE, reasons=["gain 0.2"]), record(stage=Stage.REGISTER, reasons=["gain 0.2", "all legs"])
+    )
+    assert run.reasons == ["gain 0.2", "all legs"]
+
+
+def test_version_stays_known():
+    run = after(record(stage=Stage.REGISTER, version=4), record(stage=Stage.ROLLOUT))
+    assert run.version == 4
+
+
+BATCH = {
+    "JobName": "0123-finetune-1",
+    "JobId": "a3f1",
+    "StatusReason": "Essential container in task exited",
+    "Container": {"ExitCode": 137, "Reason": "OutOfMemoryError: container killed", "LogStreamName": "finetune/1"},
+}
+
+
+@pytest.mark.parametrize("spell", [lambda name: name, lambda name: name[0].lower() + name[1:]])
+def test_failed_job_is_told_by_name_exit_code_reason_and_log(spell):
+    cause = {spell(name): value for name, value in BATCH.items()}
+    told = explain(Failure(Error="States.TaskFailed", Cause=json.dumps(cause)))
+    assert all(fact in told for fact in ("0123-finetune-1", "137", "OutOfMemoryError", "finetune/1"))
+
+
+def test_job_that_never_started_is_told_by_its_status_reason():
+    cause = {"JobName": "j", "JobId": "a", "StatusReason": "Job stopped", "Container": {}}
+    assert "Job stopped" in explain(Failure(Error="States.TaskFailed", Cause=json.dumps(cause)))
+
+
+def test_failed_function_is_told_by_its_error():
+    cause = json.dumps({"errorMessage": "no dataset manifest", "errorType": "NotFound", "stackTrace": ["..."]})
+    assert explain(Failure(Error="NotFound", Cause=cause)) == "NotFound: no dataset manifest"
+
+
+def test_failed_training_job_is_told_by_its_failure_reason():
+    cause = json.dumps({"TrainingJobName": "t-1", "FailureReason": "AlgorithmError: no CUDA device"})
+    assert "no CUDA device" in explain(Failure(Error="States.TaskFailed", Cause=cause))
+
+
+@pytest.mark.parametrize("cause", ["", "plain words", "[1]", "{broken", '"text"', "null"])
+def test_cause_in_no_known_shape_is_told_as_it_is(cause):
+    assert cause in explain(Failure(Error="States.Runtime", Cause=cause))
+
+
+def test_start_document_names_the_pinned_suite():
+    request = QUEUED.request
+    suite = Suite(
+        project="docs",
+        dataset="docstrings",
+        uri="s3://artifacts/test.parquet",
+        digest=digest("suite"),
+        rows=9,
+        dataset_version=digest("first"),
+    )
+    prepare = start_document(request, suite, "artifacts").prepare
+    assert (prepare.suite_uri, prepare.suite_digest) == (suite.uri, suite.digest)
+    assert prepare.output_uri.endswith(f"/{request.dataset_version}/")
