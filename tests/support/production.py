@@ -36,12 +36,14 @@ def add_run(tables: Mapping[str, str], project: str, name: str, capture: bool = 
     return request
 
 
-def register(tables: Mapping[str, str], project: str, model: str, name: str, capture: bool = True) -> ModelVersion:
-    """A version out of a run of its own; its adapter's digest is `digest(name)`."""
+def register(
+    tables: Mapping[str, str], project: str, model: str, name: str, capture: bool = True, adapter: str | None = None
+) -> ModelVersion:
+    """A version out of a run of its own; its adapter's digest is `adapter`, or made of its name."""
     candidate = Candidate(
         project=project,
         model=model,
-        adapter=ModelReference(uri=f"s3://models/adapters/{name}/", digest=digest(name)),
+        adapter=ModelReference(uri=f"s3://models/adapters/{name}/", digest=adapter or digest(name)),
         base=BASE,
         run_id=add_run(tables, project, name, capture).run_id,
         dataset_version=digest(name),
@@ -55,9 +57,11 @@ def register(tables: Mapping[str, str], project: str, model: str, name: str, cap
     return Versions(tables["models"]).register(candidate)
 
 
-def promote(tables: Mapping[str, str], project: str, model: str, name: str, capture: bool = True) -> ModelVersion:
+def promote(
+    tables: Mapping[str, str], project: str, model: str, name: str, capture: bool = True, adapter: str | None = None
+) -> ModelVersion:
     """Register a version and make it the champion."""
-    version = register(tables, project, model, name, capture)
+    version = register(tables, project, model, name, capture, adapter)
     Aliases(tables["aliases"]).move(CHAMPION, version, cause=name, reason="it gains", moved_at=CREATED_AT)
     return version
 
