@@ -120,8 +120,13 @@ def _within_limit(answer: Answer) -> Answer:
     return Answer(json.dumps(error), True, answer.lines, answer.milliseconds, answer.init_milliseconds)
 
 
+def functions_of(cloud: Cloud) -> Functions:
+    found: Functions = cloud.services["lambdas"]
+    return found
+
+
 def install(cloud: Cloud) -> None:
-    functions = Functions(cloud)
+    functions = cloud.services["lambdas"] = Functions(cloud)
     asynchronous = Asynchronous(cloud, functions.run)
 
     def invoke(self: Any) -> tuple[int, dict[str, str], bytes]:

@@ -27,10 +27,7 @@ PLUG_INS = (
     "sagemaker",
     "step_functions",
     "events",
-    "notifications",
     "schedules",
-    "alarms",
-    "emf",
 )
 """Modules of this package, in the order of their `install(cloud)`."""
 
