@@ -9,6 +9,9 @@ import pytest
 
 from batch_jobs.evaluate.__main__ import evaluate
 from batch_jobs.harness.main import run_job
+from batch_jobs.modeling.generation import generate, read_prompts
+from batch_jobs.modeling.likelihood import answer_nlls
+from batch_jobs.modeling.loading import load_model
 from tests.batch_jobs.evaluate.conftest import CONVERSATIONS, Models, write_suite
 from tunesmith.adapters.storage import Storage
 from tunesmith.contracts.evaluations import EvaluationReport, ItemRecord, ModelScores
@@ -178,3 +181,14 @@ def test_markers_name_the_records_they_stand_for(params: EvaluateParams, tmp_pat
     scores = [ModelScores.model_validate_json(marker.read_bytes()) for marker in markers]
     assert {score.items for score in scores} == {len(CONVERSATIONS)}
     assert {score.records_uri for score in scores} == {str(marker.parent / "records.jsonl") for marker in markers}
+
+
+def test_merged_adapter_answers_as_the_adapter_on_its_base(models: Models) -> None:
+    """What is evaluated in float32 is merged, what is served is not: both must say the same."""
+    prompts, answers = [[5, 6, 7], [9, 10]], [[11, 12], [13]]
+    base, adapter = Path(models.base.uri), Path(models.candidate.uri)
+    merged, apart = load_model(base, adapter).merge_and_unload(), load_model(base, adapter)
+    said = [generate(model, read_prompts(model, prompts), frozenset(), 12) for model in (merged, apart)]
+    assert said[0] == said[1]
+    likelihoods = [answer_nlls(model, read_prompts(model, prompts), answers) for model in (merged, apart)]
+    assert likelihoods[0] == pytest.approx(likelihoods[1], rel=1e-5)
