@@ -27,10 +27,20 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
 
 def promote_model(asked: PromoteRequest) -> Alias:
     """Refused unless what serves is this version, and the registry says that this version is approved."""
-    project, model = asked.version.project, asked.version.model
+    project, model, aliases = asked.version.project, asked.version.model, Aliases(env().aliases_table)
+    done = aliases.moved_by(project, model, CHAMPION, asked.run_id)
+    if done is not None:
+        return done
     version = Versions(env().models_table).get(project, model, asked.version.version)
-    if problem := deploying.promotion_problem(version, asked.deployment):
+    champion = aliases.get(project, model, CHAMPION)
+    problem = deploying.serving_problem(version, champion) or deploying.promotion_problem(version, asked.deployment)
+    if problem:
         raise NotApproved(f"{CHAMPION} of {project}/{model} stays where it is: {problem}")
-    aliases = Aliases(env().aliases_table)
-    reason = deploying.promotion_reason(asked.run_id, aliases.get(project, model, CHAMPION))
-    return aliases.move(CHAMPION, version, cause=asked.run_id, reason=reason, moved_at=now())
+    return aliases.move(
+        CHAMPION,
+        version,
+        cause=asked.run_id,
+        reason=deploying.promotion_reason(asked.run_id, champion),
+        moved_at=now(),
+        expected_revision=champion.revision if champion else 0,
+    )

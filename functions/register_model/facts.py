@@ -9,7 +9,7 @@ from tunesmith.contracts.jobs import FinetuneResult
 from tunesmith.contracts.lifecycle import RegisterRequest
 from tunesmith.contracts.models import AdapterManifest, BaseModelManifest, ModelReference
 from tunesmith.domain.cards import CardFacts
-from tunesmith.domain.registering import MANIFEST, check_adapter, trusted_report
+from tunesmith.domain.registering import MANIFEST, check_adapter, compared_with, trusted_report
 
 
 def read_facts(asked: RegisterRequest, storage: Storage) -> CardFacts:
@@ -27,6 +27,7 @@ def read_facts(asked: RegisterRequest, storage: Storage) -> CardFacts:
         dataset=DatasetManifest.model_validate_json(storage.read(finetune.manifest_uri)),
         report=trusted_report(report, asked.verdict, trained.adapter.digest),
         verdict=asked.verdict,
+        compared_with=compared_with(evaluate),
     )
 
 

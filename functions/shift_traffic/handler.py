@@ -11,7 +11,7 @@ from tunesmith.contracts.deployments import Deployment, endpoint_name
 from tunesmith.contracts.environment import ShiftTrafficEnv
 from tunesmith.contracts.errors import NotApproved
 from tunesmith.contracts.lifecycle import ShiftRequest
-from tunesmith.contracts.models import CHAMPION, ApprovalStatus, ModelVersion
+from tunesmith.contracts.models import CHAMPION
 from tunesmith.domain import deploying
 from tunesmith.entry.observability import logger
 
@@ -27,13 +27,11 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
 
 
 def shift(asked: ShiftRequest) -> Deployment:
-    """Serve the version that the run registered, if the registry says that it is approved."""
-    version = current(asked.version)
-    if version.status is not ApprovalStatus.APPROVED:
-        raise NotApproved(
-            f"version {version.version} of {version.project}/{version.model} is {version.status} in the registry; "
-            f"only an {ApprovalStatus.APPROVED} version is served"
-        )
+    """Serve the version that the run registered, as the registry has it now: a person may have decided meanwhile."""
+    project, model = asked.version.project, asked.version.model
+    version = Versions(env().models_table).get(project, model, asked.version.version)
+    if problem := deploying.serving_problem(version, Aliases(env().aliases_table).get(project, model, CHAMPION)):
+        raise NotApproved(problem)
     return serve(deploying.serving(deploying.deployment_request(asked.request, version), env().serving_image))
 
 
@@ -60,8 +58,3 @@ def serve(serving: deploying.Serving) -> Deployment:
     deployments.record(env().deployments_table, serving)
     endpoints.serve(serving, env().serving_role_arn)
     return serving.asked()
-
-
-def current(version: ModelVersion) -> ModelVersion:
-    """The version as the registry has it now: a person may have decided since the state machine read it."""
-    return Versions(env().models_table).get(version.project, version.model, version.version)

@@ -31,6 +31,7 @@ def facts():
         dataset=dataset_manifest(request),
         report=report(plan, adapter, {Role.CANDIDATE: [0.5] * 30, Role.BASE: [0.25] * 30}),
         verdict=approved_by_gate(plan, adapter),
+        compared_with=None,
     )
 
 

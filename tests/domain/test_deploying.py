@@ -5,7 +5,7 @@ import pytest
 from tests.support.promotion import IMAGE, model_version, run_request
 from tunesmith.contracts.deployments import DeploymentStatus, RollbackAlarm, ServedModel
 from tunesmith.contracts.identity import digest
-from tunesmith.contracts.models import ApprovalStatus
+from tunesmith.contracts.models import Alias, ApprovalStatus
 from tunesmith.domain import deploying
 from tunesmith.domain.deploying import EndpointState
 
@@ -115,8 +115,6 @@ VERIFIED = deploying.verified(ASKED, served())
 @pytest.mark.parametrize(
     ("version", "deployment", "named"),
     [
-        (model_version(status=ApprovalStatus.PENDING), VERIFIED, "pending"),
-        (model_version(status=ApprovalStatus.REJECTED), VERIFIED, "rejected"),
         (model_version(), ASKED, "creating"),
         (model_version("second"), VERIFIED, digest("adapter of second")),
         (model_version(), VERIFIED.model_copy(update={"endpoint": "another"}), "another"),
@@ -126,8 +124,46 @@ def test_promotion_is_refused_by_name(version, deployment, named):
     assert named in deploying.promotion_problem(version, deployment)
 
 
-def test_verified_approved_version_may_be_promoted():
+def test_verified_version_may_be_promoted():
     assert deploying.promotion_problem(model_version(), VERIFIED) is None
+
+
+def alias_of(version):
+    return Alias(
+        project=version.project,
+        model=version.model,
+        alias="champion",
+        version=version.version,
+        adapter_digest=version.adapter.digest,
+        revision=1,
+        moved_at=version.created_at,
+        reason="test",
+    )
+
+
+@pytest.mark.parametrize(
+    ("version", "champion"),
+    [
+        (model_version(), None),
+        (model_version(), alias_of(model_version())),
+        (model_version("second", 2, champion="first"), alias_of(model_version())),
+    ],
+)
+def test_approved_version_may_be_served_where_its_evidence_is_about_the_champion_of_now(version, champion):
+    assert deploying.serving_problem(version, champion) is None
+
+
+@pytest.mark.parametrize(
+    ("version", "champion", "named"),
+    [
+        (model_version(status=ApprovalStatus.PENDING), None, "pending"),
+        (model_version(status=ApprovalStatus.REJECTED), None, "rejected"),
+        (model_version("second", 2), alias_of(model_version()), "retry the run"),
+        (model_version("third", 3, champion="first"), alias_of(model_version("second", 2)), "retry the run"),
+    ],
+)
+def test_unapproved_version_or_one_with_stale_evidence_is_not_served(version, champion, named):
+    assert named in deploying.serving_problem(version, champion)
 
 
 def test_champion_is_restored_as_it_was_last_verified():

@@ -9,7 +9,7 @@ from tests.support.faults import wire
 from tests.support.promotion import IMAGE, as_event, model_version, run_request, set_environment
 from tunesmith.adapters.registry import Aliases, Versions
 from tunesmith.contracts.deployments import DeploymentStatus
-from tunesmith.contracts.errors import NotApproved, NotFound
+from tunesmith.contracts.errors import Conflict, NotApproved, NotFound
 from tunesmith.contracts.identity import digest
 from tunesmith.contracts.lifecycle import PromoteRequest
 from tunesmith.contracts.models import Alias, ApprovalStatus, Candidate
@@ -38,8 +38,8 @@ def promote(versions, context):
     return promoted
 
 
-def registered(versions, name="first", status=ApprovalStatus.APPROVED):
-    return versions.register(Candidate(**model_version(name, status=status).model_dump(exclude={"version"})))
+def registered(versions, name="first", **options):
+    return versions.register(Candidate(**model_version(name, **options).model_dump(exclude={"version"})))
 
 
 def champion(aliases):
@@ -60,7 +60,7 @@ def test_promotion_twice_is_one_transition(versions, aliases, promote):
 
 
 def test_late_repeat_does_not_take_the_place_of_the_next_champion(versions, aliases, promote):
-    first, second = registered(versions), registered(versions, "second")
+    first, second = registered(versions), registered(versions, "second", champion="first")
     promote(first)
     promote(second)
     assert promote(first).revision == 1
@@ -94,11 +94,23 @@ def test_version_that_is_not_in_the_registry_moves_nothing(versions, aliases, pr
     assert champion(aliases) is None
 
 
-def test_promotions_at_once_are_all_in_the_history_and_the_last_is_champion(versions, aliases, promote):
-    candidates = [registered(versions, f"run{number}") for number in range(8)]
+def test_version_whose_evidence_is_about_an_older_champion_moves_nothing(versions, aliases, promote):
+    promote(registered(versions))
+    with pytest.raises(NotApproved, match="retry the run"):
+        promote(registered(versions, "second"))
+    assert champion(aliases).version == 1
+
+
+def test_of_promotions_at_once_one_wins_and_the_others_are_refused(versions, aliases, promote):
+    """Each was compared with no champion, and after the first there is one."""
+    rivals = [registered(versions, f"run{number}") for number in range(8)]
+
+    def attempt(version):
+        try:
+            return promote(version)
+        except (NotApproved, Conflict):
+            return None
+
     with wire(), ThreadPoolExecutor(4) as pool:
-        moved = list(pool.map(promote, candidates))
-    history = aliases.history("docs", "docs", "champion")
-    assert [step.revision for step in history] == list(range(1, 9))
-    assert sorted(moved, key=lambda step: step.revision) == history
-    assert champion(aliases) == history[-1]
+        won = [alias for alias in pool.map(attempt, rivals) if alias]
+    assert won == aliases.history("docs", "docs", "champion") == [champion(aliases)]

@@ -13,6 +13,7 @@ from tests.support.promotion import (
     adapter_manifest,
     approved_by_gate,
     as_event,
+    model_version,
     publish_training,
     report,
     run_request,
@@ -76,6 +77,14 @@ def test_candidate_rejected_for_want_of_a_report_becomes_a_version_without_metri
 
 def test_approval_that_a_person_must_give_is_pending(register):
     assert register(run_request(approval="manual")).status is ApprovalStatus.PENDING
+
+
+def test_version_remembers_the_champion_that_it_was_compared_with(register, tables, context):
+    champion = model_version("old")
+    plan = training_plan(REQUEST, champion=champion)
+    asked = RegisterRequest(request=REQUEST, plan=plan, verdict=approved_by_gate(plan, ADAPTER))
+    version = ModelVersion.model_validate(lambda_handler(as_event(asked), context))
+    assert version.compared_with == champion.adapter.digest
 
 
 def test_run_registered_twice_is_the_same_version(register, tables):

@@ -44,8 +44,8 @@ def shift(versions, context):
     return shifted
 
 
-def registered(versions, name="first", status=ApprovalStatus.APPROVED):
-    return versions.register(Candidate(**model_version(name, status=status).model_dump(exclude={"version"})))
+def registered(versions, name="first", **options):
+    return versions.register(Candidate(**model_version(name, **options).model_dump(exclude={"version"})))
 
 
 def crown(tables, version):
@@ -154,6 +154,13 @@ def test_version_that_the_registry_does_not_approve_is_not_served(versions, shif
     assert endpoint_names() == []
 
 
+def test_version_whose_evidence_is_about_an_older_champion_is_not_served(versions, tables, shift):
+    crown(tables, registered(versions))
+    with pytest.raises(NotApproved, match="retry the run"):
+        shift(registered(versions, "second"))
+    assert endpoint_names() == []
+
+
 def test_version_that_a_person_approved_meanwhile_is_served(versions, shift):
     pending = registered(versions, status=ApprovalStatus.PENDING)
     versions.decide("docs", "docs", 1, ApprovalStatus.APPROVED, "ada approved it")
@@ -212,7 +219,7 @@ def test_restore_asks_for_the_champion_as_it_was_verified(versions, tables, shif
     crown(tables, champion)
     set_status("Failed")
     failing = run_request("second", serve={"instance_type": "ml.m5.2xlarge"})
-    bad = shift(registered(versions, "second"), failing)
+    bad = shift(registered(versions, "second", champion="first"), failing)
     assert endpoint()["EndpointConfigName"] == bad.endpoint_config
     set_status("Failed")
     restored = shift(versions.get("docs", "docs", 2), failing, restore=True)

@@ -266,8 +266,12 @@ def publish_training(request: RunRequest) -> FinetuneResult:
 
 
 def model_version(
-    name: str = "first", version: int = 1, status: ApprovalStatus = ApprovalStatus.APPROVED
+    name: str = "first",
+    version: int = 1,
+    status: ApprovalStatus = ApprovalStatus.APPROVED,
+    champion: str | None = None,
 ) -> ModelVersion:
+    """`champion` names the version that it was compared with."""
     adapter = digest(f"adapter of {name}")
     return ModelVersion(
         project=PROJECT,
@@ -280,6 +284,7 @@ def model_version(
         status=status,
         reasons=["it gains"],
         metrics={"rouge_l": 0.25},
+        compared_with=digest(f"adapter of {champion}") if champion else None,
         evidence_uri=f"s3://{ARTIFACTS}/runs/{run_id(name)}/evaluate/report.json",
         card_uri=f"s3://{MODELS}/cards/{run_id(name)}/README.md",
         created_at=CREATED_AT,

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from tunesmith.contracts.base import Uri
+from tunesmith.contracts.base import Digest, Uri
 from tunesmith.contracts.datasets import DatasetManifest
 from tunesmith.contracts.evaluations import EvaluationReport, Verdict
 from tunesmith.contracts.jobs import Role
@@ -24,6 +24,8 @@ class CardFacts:
     dataset: DatasetManifest
     report: EvaluationReport | None
     verdict: Verdict
+    compared_with: Digest | None
+    """The adapter of the champion at that time."""
 
 
 def model_card(facts: CardFacts) -> str:
@@ -60,6 +62,7 @@ def _summary(facts: CardFacts) -> str:
         ("Chat template", f"`{adapter.template_hash}`"),
         ("Code", f"`{adapter.code_version}`"),
         ("Licence of the base", facts.base.licence),
+        ("Compared with the champion", f"`{facts.compared_with}`" if facts.compared_with else "there was none"),
     ]
     return f"# {request.project}/{request.model}\n\n{_table(('Fact', 'Value'), rows)}"
 

@@ -195,11 +195,24 @@ def failed(asked: Deployment, reason: str) -> Deployment:
     )
 
 
-def promotion_problem(version: ModelVersion, deployment: Deployment) -> str | None:
-    """Why this version must not become the champion; None where it may."""
-    name = f"version {version.version} of {version.project}/{version.model}"
+def serving_problem(version: ModelVersion, champion: Alias | None) -> str | None:
+    """Why this version must not be served; None where it may. Its approval counts only against the champion that it was
+    evaluated against."""
+    name = _name(version)
     if version.status is not ApprovalStatus.APPROVED:
-        return f"{name} is {version.status}, not {ApprovalStatus.APPROVED}"
+        return f"{name} is {version.status} in the registry, not {ApprovalStatus.APPROVED}"
+    current = champion.adapter_digest if champion else None
+    if current not in (version.compared_with, version.adapter.digest):
+        return (
+            f"{name} was evaluated against the champion {version.compared_with}, and the champion is now {current}: "
+            "retry the run, and it is evaluated against that one"
+        )
+    return None
+
+
+def promotion_problem(version: ModelVersion, deployment: Deployment) -> str | None:
+    """Why this deployment does not show that the version is what serves; None where it does."""
+    name = _name(version)
     if deployment.status is not DeploymentStatus.VERIFIED:
         return f"the deployment of {name} is {deployment.status}, not {DeploymentStatus.VERIFIED}"
     if deployment.model_digest != version.adapter.digest:
@@ -218,3 +231,7 @@ def restored(run: RunRequest, champion: ModelVersion, last_verified: DeploymentR
 
 def promotion_reason(run_id: str, before: Alias | None) -> str:
     return f"{run_id} was verified in production" + (f", after version {before.version}" if before else "")
+
+
+def _name(version: ModelVersion) -> str:
+    return f"version {version.version} of {version.project}/{version.model}"

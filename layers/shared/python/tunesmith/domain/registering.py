@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
-from tunesmith.contracts.base import Timestamp, Uri
+from tunesmith.contracts.base import Digest, Timestamp, Uri
 from tunesmith.contracts.datasets import folder_digest
 from tunesmith.contracts.errors import IntegrityError, UnsafeArtifact
 from tunesmith.contracts.evaluations import EvaluationReport, Verdict
+from tunesmith.contracts.jobs import EvaluateParams, Role
 from tunesmith.contracts.models import AdapterManifest, ApprovalStatus, Candidate, ModelReference
 from tunesmith.contracts.recipes import Approval
 from tunesmith.domain.cards import CardFacts, candidate_scores
@@ -54,6 +55,11 @@ def approval_of(verdict: Verdict, approval: Approval) -> ApprovalStatus:
     return ApprovalStatus.PENDING if approval is Approval.MANUAL else ApprovalStatus.APPROVED
 
 
+def compared_with(asked: EvaluateParams) -> Digest | None:
+    """The adapter of the champion that the evaluation was about; None where there was no champion."""
+    return next((c.adapter.digest for c in asked.contenders if c.role is Role.CHAMPION and c.adapter), None)
+
+
 def candidate_of(facts: CardFacts, card_uri: Uri, created_at: Timestamp) -> Candidate:
     """The registry's entry, of the same facts as the card."""
     request, scores = facts.request, candidate_scores(facts.report)
@@ -67,6 +73,7 @@ def candidate_of(facts: CardFacts, card_uri: Uri, created_at: Timestamp) -> Cand
         status=approval_of(facts.verdict, request.recipe.approval),
         reasons=facts.verdict.reasons,
         metrics={metric.value: score for metric, score in scores.items()},
+        compared_with=facts.compared_with,
         evidence_uri=facts.verdict.report_uri,
         card_uri=card_uri,
         created_at=created_at,
