@@ -288,11 +288,13 @@ class LifecycleSteps(Construct):
         return task
 
     def _task(self, name: str, function: str, request: "Request", *, answer: str | None = None) -> tasks.LambdaInvoke:
+        whole = isinstance(request, str)  # a path is no payload template: ASL takes it as InputPath alone
         task = tasks.LambdaInvoke(
             self,
             name,
             lambda_function=self._parts.functions[function],
-            payload=_task_input(request),
+            payload=None if whole else sfn.TaskInput.from_object(request),
+            input_path=request if whole else None,
             payload_response_only=True,
             result_path=answer or sfn.JsonPath.DISCARD,
             retry_on_service_exceptions=False,
@@ -309,7 +311,7 @@ class LifecycleSteps(Construct):
             "Wait for approval",
             lambda_function=self._parts.functions["request_approval"],
             integration_pattern=sfn.IntegrationPattern.WAIT_FOR_TASK_TOKEN,
-            payload=_task_input(asked),
+            payload=sfn.TaskInput.from_object(asked),
             result_path=sfn.JsonPath.DISCARD,
             retry_on_service_exceptions=False,
             task_timeout=sfn.Timeout.duration(APPROVAL_TIMEOUT),
@@ -432,12 +434,6 @@ def _value(value: object) -> object:
 def _format(template: str, *paths: str) -> str:
     """The intrinsic that fills `{}` in the template with what is at the paths."""
     return f"States.Format('{template}', {', '.join(paths)})"
-
-
-def _task_input(request: Request) -> sfn.TaskInput:
-    if isinstance(request, str):
-        return sfn.TaskInput.from_json_path_at(request)
-    return sfn.TaskInput.from_object(request)
 
 
 def _retry_what_may_pass(task: tasks.LambdaInvoke) -> None:
