@@ -52,10 +52,10 @@ def acknowledge(app: App, config: Config) -> None:
     """Tell CDK, so that whoever runs cdk-nag on this app sees what we say to its findings."""
     for known in acknowledgements(config):
         rule = Acknowledgment(id=known.rule, reason=known.reason)
-        Validations.of(_construct(app, known.path)).acknowledge(rule)
+        Validations.of(construct_at(app, known.path)).acknowledge(rule)
 
 
-def _construct(app: App, path: str) -> IConstruct:
+def construct_at(app: App, path: str) -> IConstruct:
     found: IConstruct = app
     for name in path.split("/"):
         found = found.node.find_child(name)
