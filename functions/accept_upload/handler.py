@@ -1,7 +1,7 @@
 """S3 `Object Created`, by EventBridge, as a notification or in SQS messages: the upload is accepted, exactly once."""
 
 import json
-from functools import cache, partial
+from functools import cache
 from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -35,28 +35,28 @@ def accept_all(event: dict[str, Any], ours: Origin) -> None:
 
 
 def accept(found: ObjectCreated, ours: Origin) -> None:
-    """Delivering the event again would not help where it is forged, where its object is gone, or where it is ours."""
-    log = partial(logger.info, key=found.key, version_id=found.version_id)
+    """Where the event is forged or its object is gone, delivering it again would not help: that is told, not raised."""
     try:
         check_origin(found, ours)
-        if not is_upload(found.key):
-            return log("not an upload, ignored")
-        outcome = uploads.accept(env(), found, clock.now())
+        if is_upload(found.key):
+            report(uploads.accept(env(), found, clock.now()))
+        else:
+            logger.info("not an upload, ignored", key=found.key)
     except ForgedEvent as error:
         count(MetricName.FORGED_EVENT)
-        return log("event refused", code=error.code, reason=str(error))
+        logger.warning("event refused", key=found.key, code=error.code, reason=str(error))
     except SourceGone as error:
-        return log("upload deleted before it was accepted", code=error.code, reason=str(error))
-    report(outcome, log)
+        logger.warning("upload gone", key=found.key, code=error.code, reason=str(error))
 
 
-def report(outcome: uploads.Outcome, log: Any) -> None:
-    facts = {"upload_id": outcome.upload.upload_id, "run_id": outcome.upload.run_id}
+def report(outcome: uploads.Outcome) -> None:
+    upload = outcome.upload
+    facts = {"key": upload.key, "version_id": upload.version_id, "upload_id": upload.upload_id, "run_id": upload.run_id}
     if outcome.repeated:
         count(MetricName.DUPLICATE_EVENT)
-        log("accepted before, nothing to do", **facts)
+        logger.info("accepted before, nothing to do", **facts)
     elif outcome.refusal:
         count(MetricName.RUNS_FAILED)
-        log("run recorded as failed", reason=outcome.refusal, **facts)
+        logger.error("run recorded as failed", reason=outcome.refusal, **facts)
     else:
-        log("upload accepted", dataset_version=outcome.upload.dataset_version, **facts)
+        logger.info("upload accepted", dataset_version=upload.dataset_version, **facts)

@@ -38,7 +38,13 @@ def test_unknown_key_is_named_with_the_nearest_one(text, key, nearest):
         b"\xff\xfe\x00",
         "? [1, 2]\n: 3",
         "1: 2",
+        "model: a\nmodel: b",
+        "finetune: {epochs: 1, epochs: 2}",
+        "gate: {min_gain_over_base: .nan}",
+        "budget: {max_run_usd: .inf}",
+        "[" * 5_000,
     ],
+    ids=lambda text: str(text)[:20],
 )
 def test_anything_but_a_valid_recipe_is_refused(text):
     with pytest.raises(InvalidInput):

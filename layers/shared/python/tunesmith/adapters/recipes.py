@@ -7,6 +7,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from tunesmith.adapters import objects
+from tunesmith.contracts import identity
 from tunesmith.contracts.artifacts import recipe_key, s3_uri
 from tunesmith.contracts.errors import InvalidInput, NotFound
 from tunesmith.contracts.recipes import Recipe
@@ -29,16 +30,32 @@ def pinned_recipe(bucket: str, project: str) -> PinnedRecipe:
 def parse_recipe(text: bytes | str, place: str) -> Recipe:
     """Raises InvalidInput that names the place, the key, and the nearest key that there is."""
     try:
-        found = yaml.safe_load(text)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        found = yaml.load(text, Loader=_StrictLoader)
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidInput(f"{place}: not YAML: {' '.join(str(error).split())}") from error
     if found is not None and not isinstance(found, dict):
         raise InvalidInput(f"{place}: expected keys and values, found {type(found).__name__}")
     try:
-        return Recipe.model_validate(found or {})
+        recipe = Recipe.model_validate(found or {})
     except ValidationError as error:
         problems = "; ".join(_problem(dict(problem)) for problem in error.errors())
         raise InvalidInput(f"{place}: {problems}") from error
+    try:
+        identity.canonical_json(recipe.model_dump(mode="json"))
+    except ValueError as error:
+        raise InvalidInput(f"{place}: every number must be finite, .nan and .inf have no place here") from error
+    return recipe
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """Plain YAML in which a key stands once: of two, the reader would believe one and we the other."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        names = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise yaml.constructor.ConstructorError(None, None, f"key {twice[0]!r} stands twice", node.start_mark)
+        return super().construct_mapping(node, deep)
 
 
 def _problem(problem: dict[str, Any]) -> str:
