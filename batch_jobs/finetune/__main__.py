@@ -1,0 +1,123 @@
+"""Finetune: base model + dataset version -> LoRA adapter.
+
+    python -m batch_jobs.finetune s3://BUCKET/runs/RUN_ID/finetune/params.json
+
+On a laptop, on local paths, after the same for `prepare` (the result lies beside the params, so copy them first):
+
+    python -m batch_jobs.modeling.import_base smollm2-135m-instruct .tunesmith/bases
+    mkdir -p .tunesmith/tiny/finetune && cp events/finetune/tiny.json .tunesmith/tiny/finetune/params.json
+    python -m batch_jobs.finetune .tunesmith/tiny/finetune/params.json
+
+As a SageMaker training job the same image runs with no argument: `params_uri` is its hyperparameter.
+"""
+
+import sys
+import time
+
+from batch_jobs.finetune.batching import plan_steps
+from batch_jobs.finetune.checkpoints import Belongs, Checkpoints
+from batch_jobs.finetune.examples import (
+    Examples,
+    download_split,
+    read_manifest,
+    training_examples,
+    validation_examples,
+)
+from batch_jobs.finetune.lora import add_adapter
+from batch_jobs.finetune.publishing import Outcome, publish
+from batch_jobs.finetune.training import Trainer
+from batch_jobs.harness.code_version import code_version
+from batch_jobs.harness.main import JobContext, run_job
+from batch_jobs.modeling.folders import fetch_base
+from batch_jobs.modeling.loading import device, load_base, load_tokenizer
+from batch_jobs.modeling.templates import template_hash
+from tunesmith.contracts.datasets import Split
+from tunesmith.contracts.errors import GpuMissing, Interrupted
+from tunesmith.contracts.jobs import FinetuneParams, FinetuneResult, JobName
+
+
+def finetune(params: FinetuneParams, context: JobContext) -> FinetuneResult:
+    started = time.monotonic()
+    check_hardware(params)
+    dataset = read_manifest(params, context.storage)
+    base_dir = fetch_base(context.storage, params.base)
+    tokenizer = load_tokenizer(base_dir)
+    train_file, validation_file = (
+        download_split(params, dataset, split, context.storage, context.workdir)
+        for split in (Split.TRAIN, Split.VALIDATION)
+    )
+    examples = training_examples(train_file, params, tokenizer)
+    validation = validation_examples(validation_file, params, tokenizer)
+    context.log("data ready", rows=len(examples.by_id), tokens=examples.tokens, rows_too_long=examples.too_long)
+
+    steps = plan_steps(
+        {item_id: len(example.ids) for item_id, example in examples.by_id.items()},
+        params.recipe.epochs,
+        params.recipe.tokens_per_step,
+        params.recipe.seed,
+    )
+    trainer = Trainer(add_adapter(load_base(base_dir), params.recipe), params.recipe, len(steps))
+    belongs = Belongs(
+        base=params.base.digest, dataset=dataset.content_digest, recipe=params.recipe, code_version=code_version()
+    )
+    checkpoints = Checkpoints(context, params.checkpoints_uri, belongs)
+    resumed = checkpoints.resume(trainer)
+    losses = train(trainer, examples, steps, resumed, checkpoints, params, context)
+
+    outcome = Outcome(
+        rows=len(examples.by_id),
+        tokens=examples.tokens * params.recipe.epochs,
+        trained_tokens=sum(sum(example.mask) for example in examples.by_id.values()) * params.recipe.epochs,
+        losses=losses,
+        validation_loss=trainer.validate(validation.by_id.values()),
+        template_hash=template_hash(tokenizer),
+    )
+    adapter = publish(params, dataset, trainer, outcome, context)
+    return FinetuneResult(
+        adapter=adapter,
+        steps=len(losses),
+        rows=outcome.rows,
+        tokens=outcome.tokens,
+        trained_tokens=outcome.trained_tokens,
+        first_loss=losses[0],
+        last_loss=losses[-1],
+        validation_loss=outcome.validation_loss,
+        resumed_from_step=len(resumed),
+        seconds=time.monotonic() - started,
+    )
+
+
+def train(
+    trainer: Trainer,
+    examples: Examples,
+    steps: list[list[str]],
+    resumed: list[float],
+    checkpoints: Checkpoints,
+    params: FinetuneParams,
+    context: JobContext,
+) -> list[float]:
+    """Take the steps that are left; returns the loss of each step of the whole training."""
+    losses = list(resumed)
+    for number in range(len(resumed), len(steps)):
+        batch = [examples.by_id[item_id] for item_id in steps[number]]
+        try:
+            losses.append(trainer.step(number, batch, before_row=context.check_interrupted))
+        except Interrupted:
+            checkpoints.save(trainer, losses)
+            raise
+        context.progress(number + 1, len(steps), "steps", note=f"loss {losses[-1]:.3f}")
+        context.log("step", step=number + 1, steps=len(steps), loss=losses[-1])
+        is_last = number + 1 == len(steps)
+        if not is_last and (number + 1) % params.recipe.checkpoint_every_steps == 0:
+            checkpoints.save(trainer, losses)
+    return losses
+
+
+def check_hardware(params: FinetuneParams) -> None:
+    """Raises GpuMissing rather than train for days on a CPU that was paid for as a GPU."""
+    if params.recipe.gpus and device().type != "cuda":
+        raise GpuMissing(f"the recipe asks for {params.recipe.gpus} GPU(s), but torch finds no CUDA device here")
+
+
+if __name__ == "__main__":
+    sys.exit(run_job(JobName.FINETUNE, FinetuneParams, FinetuneResult, finetune))

@@ -1,0 +1,94 @@
+"""Rows of a dataset version as training examples: the chosen rows, tokenised with the base's own chat template."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow.parquet as pq
+
+from batch_jobs.modeling.templates import TrainingExample, training_ids
+from tunesmith.adapters.storage import Storage, beside
+from tunesmith.contracts.datasets import DatasetManifest, Split
+from tunesmith.contracts.errors import IntegrityError, NothingToTrain
+from tunesmith.contracts.jobs import FinetuneParams
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+
+@dataclass(frozen=True, slots=True)
+class Examples:
+    """Tokenised rows of one split, by item id; those that do not fit into a sequence are counted, not cut."""
+
+    by_id: dict[str, TrainingExample]
+    too_long: int
+
+    @property
+    def tokens(self) -> int:
+        return sum(len(example.ids) for example in self.by_id.values())
+
+
+def read_manifest(params: FinetuneParams, storage: Storage) -> DatasetManifest:
+    manifest = DatasetManifest.model_validate_json(storage.read(params.manifest_uri))
+    if manifest.dataset_version != params.dataset_version:
+        raise IntegrityError(
+            f"{params.manifest_uri} describes dataset {manifest.dataset_version}, asked for {params.dataset_version}"
+        )
+    return manifest
+
+
+def download_split(
+    params: FinetuneParams, manifest: DatasetManifest, split: Split, storage: Storage, workdir: Path
+) -> Path:
+    entry = manifest.splits[split].file
+    return storage.download(beside(params.manifest_uri, entry.path), workdir / entry.path, sha256=entry.sha256)
+
+
+def training_examples(file: Path, params: FinetuneParams, tokenizer: "PreTrainedTokenizerFast") -> Examples:
+    """The training split, or `max_rows` of it. Raises NothingToTrain where no row fits into a sequence."""
+    rows = read_rows(file, params.recipe.max_rows, params.recipe.seed)
+    examples = _tokenise(rows, params.recipe.sequence_length, tokenizer)
+    if not examples.by_id:
+        raise NothingToTrain(
+            f"none of the {len(rows)} rows fits into {params.recipe.sequence_length} tokens; "
+            "raise finetune.sequence_length in the recipe, or shorten the rows"
+        )
+    return examples
+
+
+def validation_examples(file: Path, params: FinetuneParams, tokenizer: "PreTrainedTokenizerFast") -> Examples:
+    """Enough of the validation split for two steps: on a CPU a whole one takes longer than the training."""
+    budget = 2 * params.recipe.tokens_per_step
+    examples = _tokenise(read_rows(file, budget // 16, params.recipe.seed), params.recipe.sequence_length, tokenizer)
+    chosen: dict[str, TrainingExample] = {}
+    for item_id, example in examples.by_id.items():
+        budget -= len(example.ids)
+        if budget < 0:
+            break
+        chosen[item_id] = example
+    return Examples(chosen, examples.too_long)
+
+
+def read_rows(file: Path, limit: int | None, seed: int) -> list[dict[str, Any]]:
+    """All rows, or `limit` of them: chosen by hash, so that the same rows are chosen wherever they stand."""
+    ids = pq.read_table(file, columns=["item_id"]).column("item_id").to_pylist()
+    chosen = set(sorted(ids, key=lambda item_id: position(seed, "rows", item_id))[:limit])
+    return [row for row in _iterate(file) if row["item_id"] in chosen]
+
+
+def position(seed: int, purpose: str, item_id: str) -> str:
+    """A place in a shuffled order that depends on nothing but these three."""
+    return hashlib.sha256(f"{seed}/{purpose}/{item_id}".encode()).hexdigest()
+
+
+def _iterate(file: Path) -> Iterator[dict[str, Any]]:
+    for batch in pq.ParquetFile(file).iter_batches(columns=["item_id", "messages", "trained"]):
+        yield from batch.to_pylist()
+
+
+def _tokenise(rows: list[dict[str, Any]], longest: int, tokenizer: "PreTrainedTokenizerFast") -> Examples:
+    examples = {row["item_id"]: training_ids(tokenizer, row["messages"], row["trained"]) for row in rows}
+    fitting = {item_id: example for item_id, example in examples.items() if len(example.ids) <= longest}
+    return Examples(fitting, len(examples) - len(fitting))

@@ -1,0 +1,270 @@
+"""The whole job with a tiny base: bit-identical resume, one adapter whatever crashes, and every refusal."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from batch_jobs.finetune import __main__ as job
+from batch_jobs.finetune.training import Trainer
+from batch_jobs.harness import code_version as code
+from batch_jobs.harness.main import run_job
+from batch_jobs.modeling import folders
+from batch_jobs.modeling.loading import load_model
+from batch_jobs.prepare.conversations import Turn
+from batch_jobs.prepare.splitting import keys_of
+from batch_jobs.prepare.writing import SplitFiles
+from tests.batch_jobs.harness.crashing import Crash, CrashingStorage
+from tests.support.tiny_model import write_tiny_base
+from tunesmith.adapters.storage import file_entry
+from tunesmith.contracts.datasets import DatasetManifest, RowCounts, Split, SplitEntry
+from tunesmith.contracts.identity import digest
+from tunesmith.contracts.jobs import ExitCode, FinetuneParams, FinetuneResult, JobName
+from tunesmith.contracts.models import AdapterManifest, ModelReference
+from tunesmith.contracts.recipes import FinetuneRecipe
+
+RECIPE = FinetuneRecipe(
+    rank=2, alpha=4, sequence_length=128, tokens_per_step=300, checkpoint_every_steps=1, epochs=2, learning_rate=1e-2
+)
+
+
+def write_dataset(folder: Path, rows: int) -> str:
+    """A dataset version of simple questions, without going through `prepare`."""
+    folder.mkdir()
+    with SplitFiles(folder) as files:
+        for number in range(rows):
+            turns = (Turn("user", f"What comes after {number}?"), Turn("assistant", f"{number + 1} does."))
+            split = Split.VALIDATION if number % 8 == 7 else Split.TRAIN
+            files.add(split, keys_of(turns).conversation, turns, (False, True), ("rows.jsonl", number + 1))
+    (folder / "quarantine.jsonl").write_text("")
+    entries = {s: SplitEntry(rows=files.rows[s], file=file_entry(folder, f"{s}.parquet")) for s in Split}
+    manifest = DatasetManifest(
+        dataset_version=digest("dataset"),
+        project="demo",
+        dataset="numbers",
+        sources=[],
+        counts=RowCounts(rows_in=rows, kept=rows, quarantined=0),
+        counts_by_source={},
+        formats={},
+        problems={},
+        splits=entries,
+        quarantine=file_entry(folder, "quarantine.jsonl"),
+        content_digest=digest([entry.file.sha256 for entry in entries.values()]),
+        characters=1,
+        suite_digest=None,
+    )
+    (folder / "manifest.json").write_text(manifest.model_dump_json())
+    return str(folder / "manifest.json")
+
+
+class Workplace:
+    """Base and dataset in one folder, and one run after another on them."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        base = write_tiny_base(folder / "base")
+        self.base = ModelReference(uri=f"{folder}/base/", digest=base.digest)
+        self.manifest_uri = write_dataset(folder / "dataset", rows=24)
+
+    def params(self, name: str, recipe: FinetuneRecipe = RECIPE) -> FinetuneParams:
+        return FinetuneParams(
+            run_id=f"run-{digest(name)[:32]}",
+            base=self.base,
+            dataset_version=digest("dataset"),
+            manifest_uri=self.manifest_uri,
+            recipe=recipe,
+            adapters_uri=f"{self.folder}/{name}/adapters/",
+            checkpoints_uri=f"{self.folder}/{name}/checkpoints/",
+        )
+
+    def run(self, name: str, recipe: FinetuneRecipe = RECIPE) -> int:
+        uri = self.folder / name / "job/params.json"
+        uri.parent.mkdir(parents=True, exist_ok=True)
+        uri.write_text(self.params(name, recipe).model_dump_json())
+        return run_job(JobName.FINETUNE, FinetuneParams, FinetuneResult, job.finetune, [str(uri)])
+
+    def result(self, name: str, recipe: FinetuneRecipe = RECIPE) -> FinetuneResult:
+        assert self.run(name, recipe) == ExitCode.DONE
+        return FinetuneResult.model_validate_json((self.folder / name / "job/result.json").read_bytes())
+
+    def adapters(self, name: str) -> list[str]:
+        return sorted(path.name for path in (self.folder / name / "adapters").iterdir())
+
+    def checkpoints(self, name: str) -> list[Path]:
+        return sorted((self.folder / name / "checkpoints").iterdir())
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
+    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp("finetune")
+    patch = pytest.MonkeyPatch()
+    patch.setenv("TUNESMITH_CACHE", str(folder / "cache"))
+    folders.cache_folder.cache_clear()
+    yield Workplace(folder)
+    folders.cache_folder.cache_clear()
+    patch.undo()
+
+
+@pytest.fixture(scope="module")
+def unbroken(place: Workplace) -> FinetuneResult:
+    return place.result("unbroken")
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: nothing of ours may catch it."""
+
+
+def kill_at(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """Die in the middle of step `number`, once."""
+    real = Trainer.step
+
+    def step(trainer: Trainer, current: int, *arguments: Any, **named: Any) -> float:
+        if current == number:
+            monkeypatch.setattr(Trainer, "step", real)
+            raise Killed
+        return real(trainer, current, *arguments, **named)
+
+    monkeypatch.setattr(Trainer, "step", step)
+
+
+def test_adapter_learns_and_says_what_made_it(place: Workplace, unbroken: FinetuneResult) -> None:
+    folder = Path(unbroken.adapter.uri)
+    manifest = AdapterManifest.model_validate_json((folder / "manifest.json").read_bytes())
+    folders.verify_folder(folder, manifest.files)
+    assert unbroken.last_loss < unbroken.first_loss
+    assert manifest.digest == unbroken.adapter.digest == folders.folder_digest(manifest.files)
+    assert manifest.losses[0] == unbroken.first_loss and len(manifest.losses) == unbroken.steps >= 4
+    assert unbroken.validation_loss is not None
+    assert unbroken.rows == 21 and 0 < unbroken.trained_tokens < unbroken.tokens
+    config = (folder / "adapter_config.json").read_text()
+    assert json.loads(config)["base_model_name_or_path"] == place.base.digest
+    assert str(place.folder) not in config
+
+
+def test_adapter_loads_on_its_base_and_changes_its_answers(place: Workplace, unbroken: FinetuneResult) -> None:
+    ids = torch.tensor([[5, 6, 7, 8]])
+    base = load_model(place.folder / "base", None)
+    tuned = load_model(place.folder / "base", Path(unbroken.adapter.uri))
+    assert not torch.equal(base(ids).logits, tuned(ids).logits)
+
+
+def test_training_killed_at_any_step_ends_in_the_identical_adapter(
+    place: Workplace, unbroken: FinetuneResult, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(unbroken.steps):
+        kill_at(monkeypatch, number)
+        with pytest.raises(Killed):
+            place.run(f"killed-{number}")
+        resumed = place.result(f"killed-{number}")
+        assert resumed.resumed_from_step == number
+        assert resumed.adapter.digest == unbroken.adapter.digest
+        assert resumed.first_loss == unbroken.first_loss
+
+
+def test_sigterm_checkpoints_within_the_step_and_resumes_identically(
+    place: Workplace, unbroken: FinetuneResult, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sparse = RECIPE.model_copy(update={"checkpoint_every_steps": 1_000})
+    whole = place.result("sparse", sparse)
+    real = Trainer.step
+
+    def step(trainer: Trainer, number: int, *arguments: Any, before_row: Any) -> float:
+        if number == 2:
+            before_row.__self__.interrupt()  # what the handler of SIGTERM does
+        return real(trainer, number, *arguments, before_row=before_row)
+
+    monkeypatch.setattr(Trainer, "step", step)
+    assert place.run("terminated", sparse) == ExitCode.INTERRUPTED
+    monkeypatch.setattr(Trainer, "step", real)
+    resumed = place.result("terminated", sparse)
+    assert resumed.resumed_from_step == 2
+    assert resumed.adapter.digest == whole.adapter.digest == unbroken.adapter.digest
+
+
+@pytest.mark.parametrize("damage", ["truncate", "flip", "no manifest", "no weights", "half a manifest"])
+def test_torn_newest_checkpoint_falls_back_to_the_one_before(
+    place: Workplace, unbroken: FinetuneResult, monkeypatch: pytest.MonkeyPatch, damage: str
+) -> None:
+    name = f"torn-{damage.replace(' ', '-')}"
+    kill_at(monkeypatch, 3)
+    with pytest.raises(Killed):
+        place.run(name)
+    newest = place.checkpoints(name)[-1]
+    weights, manifest = newest / "adapter.safetensors", newest / "manifest.json"
+    content = weights.read_bytes()
+    if damage == "truncate":
+        weights.write_bytes(content[: len(content) // 2])
+    elif damage == "flip":
+        weights.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    elif damage == "half a manifest":
+        manifest.write_bytes(manifest.read_bytes()[:50])
+    else:
+        (manifest if damage == "no manifest" else weights).unlink()
+    resumed = place.result(name)
+    assert resumed.resumed_from_step == 2
+    assert resumed.adapter.digest == unbroken.adapter.digest
+
+
+@pytest.mark.parametrize("changed", ["recipe", "code"])
+def test_checkpoint_of_another_training_is_refused(
+    place: Workplace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], changed: str
+) -> None:
+    kill_at(monkeypatch, 2)
+    with pytest.raises(Killed):
+        place.run(f"changed-{changed}")
+    recipe = RECIPE
+    if changed == "recipe":
+        recipe = RECIPE.model_copy(update={"learning_rate": 2e-2})
+    else:
+        monkeypatch.setattr(job, "code_version", lambda: code.code_version() + "-edited")
+    assert place.run(f"changed-{changed}", recipe) == ExitCode.BAD_INPUT
+    told = capsys.readouterr().err
+    assert "checkpoint_mismatch" in told and changed in told
+
+
+def test_crash_around_every_write_still_ends_in_one_adapter(
+    place: Workplace, unbroken: FinetuneResult, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short = RECIPE.model_copy(update={"epochs": 1, "checkpoint_every_steps": 2})
+    storage = CrashingStorage(monkeypatch)
+    expected = place.result("counted", short).adapter.digest
+    for at in range(1, storage.writes + 1):
+        for after in (False, True):
+            name = f"crash-{at}-{after}"
+            storage.arm(at, after)
+            with pytest.raises(Crash):
+                place.run(name, short)
+            storage.arm(0, after)
+            assert place.result(name, short).adapter.digest == expected
+            assert place.adapters(name) == [expected]
+
+
+def test_exploding_training_stops_and_publishes_nothing(place: Workplace, capsys: pytest.CaptureFixture[str]) -> None:
+    wild = RECIPE.model_copy(update={"learning_rate": 0.99, "alpha": 10**30, "epochs": 5})
+    assert place.run("diverged", wild) == ExitCode.BAD_INPUT
+    assert "training_diverged" in capsys.readouterr().err
+    assert not (place.folder / "diverged/adapters").exists()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_gpu_recipe_on_a_machine_without_one_is_refused(place: Workplace, capsys: pytest.CaptureFixture[str]) -> None:
+    assert place.run("no-gpu", RECIPE.model_copy(update={"gpus": 1})) == ExitCode.BAD_INPUT
+    assert "gpu_missing" in capsys.readouterr().err
+
+
+def test_rows_longer_than_a_sequence_are_an_error_when_none_fits(
+    place: Workplace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert place.run("too-long", RECIPE.model_copy(update={"sequence_length": 32})) == ExitCode.BAD_INPUT
+    assert "sequence_length" in capsys.readouterr().err
+
+
+def test_max_rows_trains_on_that_many(place: Workplace) -> None:
+    assert place.result("few", RECIPE.model_copy(update={"max_rows": 5, "epochs": 1})).rows == 5
+
+
+def test_params_for_a_laptop_run_are_valid(event: Any) -> None:
+    FinetuneParams.model_validate(event("finetune/tiny.json"))
