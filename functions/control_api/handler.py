@@ -17,7 +17,8 @@ from tunesmith.contracts.runs import Run
 from tunesmith.domain.feedback import FeedbackQuery, negativity, review, stage
 from tunesmith.domain.paging import PageRequest, page
 from tunesmith.entry.api import Api, ApiRequest
-from tunesmith.entry.observability import logger, measure
+from tunesmith.entry.measuring import measure
+from tunesmith.entry.observability import logger
 
 api = Api()
 env = cache(ControlApiEnv.load)

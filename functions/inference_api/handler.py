@@ -25,7 +25,8 @@ from tunesmith.contracts.traffic import Exchange
 from tunesmith.domain.completions import ModelName, exchange_of, served
 from tunesmith.domain.paging import PageRequest, page
 from tunesmith.entry.api import Api, ApiRequest, Response
-from tunesmith.entry.observability import logger, measure
+from tunesmith.entry.measuring import measure
+from tunesmith.entry.observability import logger
 
 api = Api()
 env = cache(InferenceApiEnv.load)

@@ -85,6 +85,11 @@ def test_foreseen_error_is_told_and_unforeseen_is_not(api: Api, context: Any) ->
     assert "secret" not in json.dumps(answer)
 
 
+def test_page_of_any_origin_may_read_answers_and_refusals(api: Api, context: Any) -> None:
+    for event in (api_event("POST", "/echo/x", {"said": "hi"}), api_event("GET", "/breaks"), api_event("GET", "/")):
+        assert api.handler(event, context)["multiValueHeaders"]["Access-Control-Allow-Origin"] == ["*"]
+
+
 def test_every_answer_is_logged_with_who_asked_for_what(api: Api, context: Any, monkeypatch) -> None:
     logs = record_logs(monkeypatch)
     for event in (

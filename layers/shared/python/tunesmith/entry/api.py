@@ -28,6 +28,8 @@ from tunesmith.domain.refusals import Refusal, refusal, unknown_route, wrong_met
 from tunesmith.entry.observability import logger
 
 JSON = "application/json"
+ANY_ORIGIN = {"Access-Control-Allow-Origin": "*"}
+"""A browser may read an answer wherever its page is from: only who sent a key got one, and a preflight came before."""
 Shape = TypeVar("Shape", bound=BaseModel)
 
 
@@ -114,6 +116,7 @@ def body_of(event: Mapping[str, Any]) -> bytes:
 
 def _answer(result: BaseModel | Response[str]) -> Response[str]:
     response = result if isinstance(result, Response) else Response(200, JSON, result.model_dump_json())
+    response.headers.update(ANY_ORIGIN)
     logger.info("answered", status=response.status_code)
     return response
 
@@ -128,5 +131,5 @@ def _refuse(error: Exception) -> Response[str]:
 
 
 def _refused(told: Refusal) -> Response[str]:
-    headers: dict[str, str | list[str]] = dict(told.headers)
+    headers: dict[str, str | list[str]] = {**told.headers, **ANY_ORIGIN}
     return Response(told.status, JSON, told.envelope.model_dump_json(), headers)
