@@ -11,7 +11,10 @@ from os.path import commonprefix
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
+
+READ_TOGETHER = 4
 
 
 @dataclass
@@ -29,8 +32,15 @@ class ReadPrompts:
 def read_prompts(model: PreTrainedModel, prompts: Sequence[Sequence[int]]) -> ReadPrompts:
     """Run the prompts through the model, which keeps their keys and values and the last position's logits alone.
 
-    What all prompts begin with (the system turn, the instruction) is read once and its keys and values repeated.
+    A few prompts at a time, in the order given: padding is computed like text, and neighbours differ little in length
+    where the caller has sorted them.
     """
+    groups = [prompts[start : start + READ_TOGETHER] for start in range(0, len(prompts), READ_TOGETHER)]
+    return _joined([_read_group(model, group) for group in groups])
+
+
+def _read_group(model: PreTrainedModel, prompts: Sequence[Sequence[int]]) -> ReadPrompts:
+    """What all prompts begin with (the system turn, the instruction) is read once, its keys and values repeated."""
     shared = min(len(commonprefix(prompts)), min(map(len, prompts)) - 1)
     cache = DynamicCache()
     if shared:
@@ -41,6 +51,24 @@ def read_prompts(model: PreTrainedModel, prompts: Sequence[Sequence[int]]) -> Re
     ids = torch.tensor([[0] * (longest - len(rest)) + list(rest) for rest in rests])
     mask = torch.tensor([[1] * shared + [0] * (longest - len(rest)) + [1] * len(rest) for rest in rests])
     return ReadPrompts(cache, mask.to(model.device), _read(model, cache, ids, mask))
+
+
+def _joined(groups: list[ReadPrompts]) -> ReadPrompts:
+    """One batch of several, padded on the left to the longest."""
+    if len(groups) == 1:
+        return groups[0]
+    longest = max(group.mask.shape[1] for group in groups)
+    gaps = [longest - group.mask.shape[1] for group in groups]
+    layers = zip(*(group.cache.layers for group in groups), strict=True)
+    keys_and_values = [
+        tuple(
+            torch.cat([pad(getattr(layer, kind), (0, 0, gap, 0)) for layer, gap in zip(each, gaps, strict=True)])
+            for kind in ("keys", "values")
+        )
+        for each in layers
+    ]
+    mask = torch.cat([pad(group.mask, (gap, 0)) for group, gap in zip(groups, gaps, strict=True)])
+    return ReadPrompts(DynamicCache(keys_and_values), mask, torch.cat([group.next_logits for group in groups]))
 
 
 @torch.inference_mode()

@@ -10,8 +10,8 @@ from batch_jobs.modeling.generation import generate, read_prompts, stop_tokens
 from batch_jobs.modeling.likelihood import answer_nlls
 from tests.support.tiny_model import tiny_llama, tiny_tokenizer
 
-PROMPTS = ["Open", "Open the file, read all of its lines", "Open it. Größe und Gewicht 🙂", "Open the door"]
-ANSWERS = ["the file", "x", "Raise ValueError if the argument is not a positive integer. " * 4, "日本語"]
+PROMPTS = ["Open", "Open the file, read all of its lines", "Open it. Größe und Gewicht 🙂", "Open the door", "Ja?"]
+ANSWERS = ["the file", "x", "Raise ValueError if the argument is not a positive integer. " * 4, "日本語", "Ja."]
 LENGTH = 16
 
 
