@@ -67,6 +67,12 @@ def set_status(status):
     sagemaker_backends["123456789012"]["us-east-1"].endpoints[ENDPOINT].endpoint_status = status
 
 
+def set_pending(configuration):
+    """What moto leaves out of its answer: the configuration that the endpoint is on its way to."""
+    found = sagemaker_backends["123456789012"]["us-east-1"].endpoints[ENDPOINT]
+    found.pending_deployment_summary = {"EndpointConfigName": configuration}
+
+
 @pytest.fixture
 def updates(monkeypatch):
     """UpdateEndpoint, which moto lacks: the requests that came, each checked against the service's own model."""
@@ -195,6 +201,17 @@ def test_endpoint_that_is_still_changing_is_not_changed_again(versions, shift):
     set_status("Updating")
     with pytest.raises(Conflict, match="Updating"):
         shift(registered(versions, "second"))
+
+
+def test_change_that_is_under_way_is_not_asked_for_again(versions, shift, updates):
+    """While SageMaker changes an endpoint, it still names the old configuration, and the new one as pending."""
+    shift(registered(versions))
+    second = registered(versions, "second")
+    deployment = shift(second)
+    set_status("Updating")
+    set_pending(deployment.endpoint_config)
+    assert shift(second) == deployment
+    assert len(updates) == 1
 
 
 def test_failed_endpoint_is_deleted_and_made_anew(versions, shift):

@@ -83,17 +83,17 @@ def champion_problems(champion: ModelVersion | None, request: RunRequest) -> lis
     ]
 
 
-def budget_problems(found: Estimate, recipe: Recipe) -> list[str]:
-    if found.usd <= recipe.budget.max_run_usd:
+def budget_problems(estimate: Estimate, recipe: Recipe) -> list[str]:
+    if estimate.usd <= recipe.budget.max_run_usd:
         return []
     return [
-        f"the run would cost about {found.usd:.2f} USD, budget.max_run_usd allows {recipe.budget.max_run_usd:.2f}: "
+        f"the run would cost about {estimate.usd:.2f} USD, budget.max_run_usd allows {recipe.budget.max_run_usd:.2f}: "
         "raise the budget, or train on fewer rows (finetune.max_rows) or epochs"
     ]
 
 
-def refused(request: RunRequest, reasons: list[str], suite: Suite | None, found: Estimate | None) -> Plan:
-    return _plan(Decision.REFUSE, request, reasons, suite, found)
+def refused(request: RunRequest, reasons: list[str], suite: Suite | None, estimate: Estimate | None) -> Plan:
+    return _plan(Decision.REFUSE, request, reasons, suite, estimate)
 
 
 def prepared_only(request: RunRequest, suite: Suite) -> Plan:
@@ -107,7 +107,7 @@ def training(
     result: PrepareResult,
     suite: Suite,
     champion: ModelVersion | None,
-    found: Estimate,
+    estimate: Estimate,
     *,
     artifacts_bucket: str,
     models_bucket: str,
@@ -133,8 +133,8 @@ def training(
         cache_uri=s3_uri(artifacts_bucket, evaluations_prefix()),
         report_uri=s3_uri(artifacts_bucket, report_key(request.run_id)),
     )
-    reason = f"about {found.usd:.2f} USD, within the budget of {request.recipe.budget.max_run_usd:.2f}"
-    return _plan(Decision.TRAIN, request, [reason], suite, found, finetune, evaluate)
+    reason = f"about {estimate.usd:.2f} USD, within the budget of {request.recipe.budget.max_run_usd:.2f}"
+    return _plan(Decision.TRAIN, request, [reason], suite, estimate, finetune, evaluate)
 
 
 def contenders(champion: ModelVersion | None) -> list[Contender]:
@@ -153,7 +153,7 @@ def _plan(
     request: RunRequest,
     reasons: list[str],
     suite: Suite | None,
-    found: Estimate | None,
+    estimate: Estimate | None,
     finetune: FinetuneParams | None = None,
     evaluate: EvaluateParams | None = None,
 ) -> Plan:
@@ -161,7 +161,7 @@ def _plan(
     return Plan(
         decision=decision,
         reasons=reasons,
-        estimate=found,
+        estimate=estimate,
         suite=suite,
         engine=recipe.engine,
         gpu=recipe.gpus > 0,
