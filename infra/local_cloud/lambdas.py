@@ -160,10 +160,10 @@ def _invoked(
         raise RequestTooLarge(size, most)
     _require_json(body)
     if kind == "DryRun":
-        return 204, {}, b""
+        return 204, {"status": "204"}, b""
     if kind == "Event":
         asynchronous.accept(function, body)
-        return 202, {}, b""
+        return 202, {"status": "202"}, b""
     answer = functions.run(function, body)
     found = {"content-type": "application/json", "X-Amz-Executed-Version": str(function.version)}
     if answer.failed:
