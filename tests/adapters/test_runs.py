@@ -7,7 +7,7 @@ import pytest
 from tests.support.acceptances import NOW, accepted
 from tests.support.faults import Fault, wire
 from tunesmith.adapters import dynamo, runs
-from tunesmith.contracts.errors import NotFound
+from tunesmith.contracts.errors import Conflict, NotFound
 from tunesmith.contracts.runs import Run, RunStatus
 
 QUEUED = Run(request=accepted().request, updated_at=NOW)
@@ -22,6 +22,13 @@ def queued(tables):
 def test_run_reads_back_as_it_was_written(queued):
     assert runs.get_run("runs", RUN_ID) == QUEUED
     assert list(runs.runs_of_project("runs", "docs")) == [QUEUED]
+
+
+def test_run_without_a_base_model_can_be_recorded_as_failed_and_never_queued(tables):
+    refused = Run(request=accepted(base=None).request, status=RunStatus.FAILED, updated_at=NOW)
+    assert dynamo.put(runs.new_run("runs", refused, dynamo.owner_token()))
+    with pytest.raises(Conflict):
+        runs.new_run("runs", refused.model_copy(update={"status": RunStatus.QUEUED}), dynamo.owner_token())
 
 
 def test_unknown_run_is_not_found(tables):

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from tunesmith.adapters import dynamo
 from tunesmith.adapters.dynamo import Put, Row
 from tunesmith.contracts.errors import Conflict, NotFound
+from tunesmith.contracts.models import UNRESOLVED
 from tunesmith.contracts.runs import Run, RunRequest, RunStatus
 from tunesmith.contracts.tables import RUNS
 
@@ -15,7 +16,12 @@ ATTEMPTS = 10
 
 
 def new_run(table: str, run: Run, owner: str) -> Put:
-    """The row of a run that must not be there yet, to be written with what it is about."""
+    """The row of a run that must not be there yet, to be written with what it is about.
+
+    Raises Conflict for a queued run whose request was once refused for want of a base model: it could only fail.
+    """
+    if run.status is RunStatus.QUEUED and run.request.base == UNRESOLVED:
+        raise Conflict(f"{run.request.run_id} has no base model: mend the recipe, then upload the file again")
     return Put.new(table, _row(run, owner, revision=1), KEY)
 
 
