@@ -13,6 +13,8 @@ As a SageMaker training job the same image runs with no argument: `params_uri` i
 
 import sys
 import time
+from dataclasses import dataclass
+from pathlib import Path
 
 from batch_jobs.finetune.batching import plan_steps
 from batch_jobs.finetune.checkpoints import Belongs, Checkpoints
@@ -31,50 +33,40 @@ from batch_jobs.harness.main import JobContext, run_job
 from batch_jobs.modeling.folders import fetch_base
 from batch_jobs.modeling.loading import device, load_base, load_tokenizer
 from batch_jobs.modeling.templates import template_hash
-from tunesmith.contracts.datasets import Split
+from tunesmith.contracts.datasets import DatasetManifest, Split
 from tunesmith.contracts.errors import GpuMissing, Interrupted
 from tunesmith.contracts.jobs import FinetuneParams, FinetuneResult, JobName
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """What a training is made of, verified and tokenised."""
+
+    dataset: DatasetManifest
+    base_dir: Path
+    template_hash: str
+    examples: Examples
+    validation: Examples
+
+    @property
+    def lengths(self) -> dict[str, int]:
+        return {item_id: len(example.ids) for item_id, example in self.examples.by_id.items()}
 
 
 def finetune(params: FinetuneParams, context: JobContext) -> FinetuneResult:
     started = time.monotonic()
     check_hardware(params)
-    dataset = read_manifest(params, context.storage)
-    base_dir = fetch_base(context.storage, params.base)
-    tokenizer = load_tokenizer(base_dir)
-    train_file, validation_file = (
-        download_split(params, dataset, split, context.storage, context.workdir)
-        for split in (Split.TRAIN, Split.VALIDATION)
-    )
-    examples = training_examples(train_file, params, tokenizer)
-    validation = validation_examples(validation_file, params, tokenizer)
-    context.log("data ready", rows=len(examples.by_id), tokens=examples.tokens, rows_too_long=examples.too_long)
-
-    steps = plan_steps(
-        {item_id: len(example.ids) for item_id, example in examples.by_id.items()},
-        params.recipe.epochs,
-        params.recipe.tokens_per_step,
-        params.recipe.seed,
-    )
-    trainer = Trainer(add_adapter(load_base(base_dir), params.recipe), params.recipe, len(steps))
-    belongs = Belongs(
-        base=params.base.digest, dataset=dataset.content_digest, recipe=params.recipe, code_version=code_version()
-    )
-    checkpoints = Checkpoints(context, params.checkpoints_uri, belongs)
+    material = load_material(params, context)
+    recipe = params.recipe
+    steps = plan_steps(material.lengths, recipe.epochs, recipe.tokens_per_step, recipe.seed)
+    trainer = Trainer(add_adapter(load_base(material.base_dir), recipe), recipe, len(steps))
+    checkpoints = Checkpoints(context, params.checkpoints_uri, _belongs(params, material.dataset))
     resumed = checkpoints.resume(trainer)
-    losses = train(trainer, examples, steps, resumed, checkpoints, params, context)
+    losses = train(trainer, material.examples, steps, resumed, checkpoints, params, context)
 
-    outcome = Outcome(
-        rows=len(examples.by_id),
-        tokens=examples.tokens * params.recipe.epochs,
-        trained_tokens=sum(sum(example.mask) for example in examples.by_id.values()) * params.recipe.epochs,
-        losses=losses,
-        validation_loss=trainer.validate(validation.by_id.values()),
-        template_hash=template_hash(tokenizer),
-    )
-    adapter = publish(params, dataset, trainer, outcome, context)
+    outcome = _outcome(params, material, losses, trainer.validate(material.validation.by_id.values()))
     return FinetuneResult(
-        adapter=adapter,
+        adapter=publish(params, material.dataset, trainer, outcome, context),
         steps=len(losses),
         rows=outcome.rows,
         tokens=outcome.tokens,
@@ -85,6 +77,21 @@ def finetune(params: FinetuneParams, context: JobContext) -> FinetuneResult:
         resumed_from_step=len(resumed),
         seconds=time.monotonic() - started,
     )
+
+
+def load_material(params: FinetuneParams, context: JobContext) -> Material:
+    """Fetch base and data, each checked against its digest, and tokenise the rows."""
+    dataset = read_manifest(params, context.storage)
+    base_dir = fetch_base(context.storage, params.base)
+    tokenizer = load_tokenizer(base_dir)
+    train_file, validation_file = (
+        download_split(params, dataset, split, context.storage, context.workdir)
+        for split in (Split.TRAIN, Split.VALIDATION)
+    )
+    examples = training_examples(train_file, params, tokenizer)
+    context.log("data ready", rows=len(examples.by_id), tokens=examples.tokens, rows_too_long=examples.too_long)
+    validation = validation_examples(validation_file, params, tokenizer)
+    return Material(dataset, base_dir, template_hash(tokenizer), examples, validation)
 
 
 def train(
@@ -111,6 +118,24 @@ def train(
         if not is_last and (number + 1) % params.recipe.checkpoint_every_steps == 0:
             checkpoints.save(trainer, losses)
     return losses
+
+
+def _belongs(params: FinetuneParams, dataset: DatasetManifest) -> Belongs:
+    return Belongs(
+        base=params.base.digest, dataset=dataset.content_digest, recipe=params.recipe, code_version=code_version()
+    )
+
+
+def _outcome(params: FinetuneParams, material: Material, losses: list[float], validation_loss: float | None) -> Outcome:
+    examples, epochs = material.examples, params.recipe.epochs
+    return Outcome(
+        rows=len(examples.by_id),
+        tokens=examples.tokens * epochs,
+        trained_tokens=sum(sum(example.mask) for example in examples.by_id.values()) * epochs,
+        losses=losses,
+        validation_loss=validation_loss,
+        template_hash=material.template_hash,
+    )
 
 
 def check_hardware(params: FinetuneParams) -> None:

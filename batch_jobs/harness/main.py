@@ -121,7 +121,14 @@ def _report(message: str, code: int) -> int:
     """Tell why it ended: on stderr, and in the file from which SageMaker takes its FailureReason."""
     print(message.rstrip(), file=sys.stderr, flush=True)
     if (sagemaker_folder() / "input/config/hyperparameters.json").is_file():
-        failure = sagemaker_folder() / "output/failure"
-        failure.parent.mkdir(parents=True, exist_ok=True)
-        failure.write_text(message[-1024:])
+        _write_failure(message)
     return code
+
+
+def _write_failure(message: str) -> None:
+    failure = sagemaker_folder() / "output/failure"
+    try:
+        failure.parent.mkdir(parents=True, exist_ok=True)
+        failure.write_text(message[-1024:])  # SageMaker shows no more
+    except OSError as error:  # the exit code and stderr still tell
+        print(f"cannot write {failure}: {error}", file=sys.stderr)

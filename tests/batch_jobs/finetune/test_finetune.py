@@ -18,7 +18,7 @@ from batch_jobs.prepare.splitting import keys_of
 from batch_jobs.prepare.writing import SplitFiles
 from tests.batch_jobs.harness.crashing import Crash, CrashingStorage
 from tests.support.tiny_model import write_tiny_base
-from tunesmith.adapters.storage import file_entry
+from tunesmith.adapters.storage import Storage, file_entry
 from tunesmith.contracts.datasets import DatasetManifest, RowCounts, Split, SplitEntry
 from tunesmith.contracts.identity import digest
 from tunesmith.contracts.jobs import ExitCode, FinetuneParams, FinetuneResult, JobName
@@ -264,6 +264,41 @@ def test_rows_longer_than_a_sequence_are_an_error_when_none_fits(
 
 def test_max_rows_trains_on_that_many(place: Workplace) -> None:
     assert place.result("few", RECIPE.model_copy(update={"max_rows": 5, "epochs": 1})).rows == 5
+
+
+def test_job_works_in_s3_and_resumes_from_there(
+    place: Workplace,
+    unbroken: FinetuneResult,
+    tables: dict[str, str],
+    buckets: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("JOBS_TABLE", tables["jobs"])
+    storage = Storage()
+    for name in ("base", "dataset"):
+        for file in (place.folder / name).iterdir():
+            storage.upload(file, f"s3://models/{name}/{file.name}")
+    local = place.params("s3")
+    params = FinetuneParams(
+        run_id=local.run_id,
+        base=ModelReference(uri="s3://models/base/", digest=local.base.digest),
+        dataset_version=local.dataset_version,
+        manifest_uri="s3://models/dataset/manifest.json",
+        recipe=RECIPE,
+        adapters_uri="s3://models/adapters/",
+        checkpoints_uri="s3://artifacts/runs/s3/finetune/checkpoints/",
+    )
+    storage.write("s3://artifacts/runs/s3/finetune/params.json", params.model_dump_json())
+    arguments = ["s3://artifacts/runs/s3/finetune/params.json"]
+    kill_at(monkeypatch, 2)
+    with pytest.raises(Killed):
+        run_job(JobName.FINETUNE, FinetuneParams, FinetuneResult, job.finetune, arguments)
+    assert run_job(JobName.FINETUNE, FinetuneParams, FinetuneResult, job.finetune, arguments) == ExitCode.DONE
+    result = FinetuneResult.model_validate_json(storage.read("s3://artifacts/runs/s3/finetune/result.json"))
+    assert result.resumed_from_step == 2
+    assert result.adapter == ModelReference(
+        uri=f"s3://models/adapters/{unbroken.adapter.digest}/", digest=unbroken.adapter.digest
+    )
 
 
 def test_params_for_a_laptop_run_are_valid(event: Any) -> None:
