@@ -8,7 +8,6 @@ import json
 import logging
 from collections.abc import AsyncIterator
 
-from pydantic import ValidationError
 from starlette.applications import Starlette
 from starlette.concurrency import iterate_in_threadpool
 from starlette.requests import Request
@@ -21,7 +20,7 @@ from batch_jobs.serve.turns import Turns
 from tunesmith.contracts.errors import InvalidInput, PlatformError
 from tunesmith.contracts.openai import ChatCompletionChunk, ChatCompletionRequest
 from tunesmith.domain.completions import END_OF_STREAM, event_of, fold
-from tunesmith.domain.refusals import refusal
+from tunesmith.domain.refusals import parse_body, refusal
 
 logger = logging.getLogger("tunesmith.serve")
 WAITING_PLACES = 8
@@ -42,7 +41,7 @@ class Server:
         body = await request.body()
         if asks_for_description(body):
             return Response(self._served.identity.model_dump_json(), media_type=JSON)
-        asked = ChatCompletionRequest.model_validate_json(body)
+        asked = parse_body(ChatCompletionRequest, body)
         chunks = self._answer(asked)
         if not asked.stream:
             whole = fold([chunk async for chunk in chunks])
@@ -63,7 +62,7 @@ def create_app(served: Served, max_new_tokens: int, waiting_places: int = WAITIN
         Route("/ping", server.ping, methods=["GET"]),
         Route("/invocations", server.invocations, methods=["POST"]),
     ]
-    handlers = {PlatformError: _refuse, ValidationError: _refuse, Exception: _fail}
+    handlers = {PlatformError: _refuse, Exception: _fail}
     return Starlette(routes=routes, exception_handlers=handlers)
 
 

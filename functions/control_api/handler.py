@@ -41,7 +41,7 @@ def give_feedback(request: ApiRequest) -> Feedback:
 
 @api.route("GET", "/tunesmith/feedback", scope=Scope.READ)
 def list_feedback(request: ApiRequest) -> ListPage:
-    asked = FeedbackQuery.model_validate(request.query)
+    asked = request.parse_query(FeedbackQuery)
     return page(rows().list(request.caller.project, asked.status), asked, lambda feedback: feedback.feedback_id)
 
 
@@ -58,7 +58,7 @@ def review_feedback(request: ApiRequest, feedback_id: str) -> Feedback:
 @api.route("GET", "/tunesmith/runs", scope=Scope.READ)
 def list_runs(request: ApiRequest) -> ListPage:
     found = runs_of_project(env().runs_table, request.caller.project)
-    return page(found, PageRequest.model_validate(request.query), lambda run: run.request.run_id)
+    return page(found, request.parse_query(PageRequest), lambda run: run.request.run_id)
 
 
 @api.route("GET", "/tunesmith/runs/<run_id>", scope=Scope.READ)
@@ -72,7 +72,7 @@ def retrieve_run(request: ApiRequest, run_id: str) -> Run:
 @api.route("GET", "/tunesmith/models", scope=Scope.READ)
 def list_versions(request: ApiRequest) -> ListPage:
     found = catalogue.versions(env().models_table, request.caller.project)
-    return page(found, PageRequest.model_validate(request.query), lambda version: f"{version.model}@{version.version}")
+    return page(found, request.parse_query(PageRequest), lambda version: f"{version.model}@{version.version}")
 
 
 def rows() -> FeedbackRows:

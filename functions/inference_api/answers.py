@@ -6,7 +6,7 @@ from tunesmith.adapters.inference import Inference
 from tunesmith.contracts.deployments import endpoint_name
 from tunesmith.contracts.models import Alias
 from tunesmith.contracts.openai import ChatCompletion, ChatCompletionChunk, ChatCompletionRequest, StreamOptions
-from tunesmith.domain.completions import END_OF_STREAM, check_served_by, event_of, fold, read_chunks
+from tunesmith.domain.completions import END_OF_STREAM, check_served_by, event_of, fold, read_chunks, read_completion
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ def ask(inference: Inference, champion: Alias, asked: ChatCompletionRequest) -> 
 
 def _whole(inference: Inference, champion: Alias, asked: ChatCompletionRequest) -> Answer:
     body = inference.complete(_endpoint(champion), asked.model_dump_json(exclude_none=True).encode())
-    completion = ChatCompletion.model_validate_json(body)
+    completion = read_completion(body)
     return Answer(completion, completion.model_dump_json(), "application/json")
 
 

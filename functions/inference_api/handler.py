@@ -52,7 +52,7 @@ def complete_chat(request: ApiRequest) -> Response[str]:
 @api.route("GET", "/models", scope=Scope.INFERENCE)
 def list_models(request: ApiRequest) -> ListPage:
     found = catalogue.champions(env().aliases_table, request.caller.project)
-    return page(map(model_of, found), PageRequest.model_validate(request.query), lambda model: model.id)
+    return page(map(model_of, found), request.parse_query(PageRequest), lambda model: model.id)
 
 
 @api.route("GET", "/models/<name>", scope=Scope.INFERENCE)

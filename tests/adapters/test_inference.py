@@ -19,6 +19,7 @@ def inference(aws, monkeypatch) -> Iterator[Inference]:
         "echo": lambda body: (200, [body[:2], body[2:]]),
         "too-long": lambda body: (400, [TOO_LONG]),
         "malformed": lambda body: (400, [MALFORMED]),
+        "foreign": lambda body: (400, [b"<html>Bad Request</html>"]),
         "broken": lambda body: (500, [b"Traceback"]),
     }
     with sagemaker_runtime(endpoints) as url:
@@ -37,6 +38,7 @@ def test_whole_answer_and_stream_carry_the_same_bytes(inference: Inference) -> N
         ("too-long", ContextLengthExceeded),
         ("malformed", InvalidInput),
         ("broken", EndpointUnavailable),
+        ("foreign", EndpointUnavailable),
         ("unknown", EndpointUnavailable),
     ],
 )

@@ -15,6 +15,7 @@ from tunesmith.domain.completions import (
     event_of,
     fold,
     read_chunks,
+    read_completion,
     served,
 )
 
@@ -108,4 +109,11 @@ def test_stream_without_its_end_is_an_error_after_what_came() -> None:
 
 def test_failure_told_in_the_stream_is_an_error() -> None:
     with pytest.raises(EndpointUnavailable):
-        list(read_chunks([event_of('{"error": {"message": "it broke"}}'), END_OF_STREAM]))
+        list(read_chunks([event_of('{"error":{"message":"it broke"}}'), END_OF_STREAM]))
+
+
+def test_answer_of_a_container_that_is_not_ours_is_no_answer() -> None:
+    with pytest.raises(EndpointUnavailable):
+        read_completion(b"body")
+    with pytest.raises(EndpointUnavailable):
+        list(read_chunks([event_of("[]"), END_OF_STREAM]))

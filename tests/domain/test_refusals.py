@@ -4,7 +4,7 @@ import pytest
 
 from tunesmith.contracts import errors
 from tunesmith.contracts.openai import ChatCompletionRequest
-from tunesmith.domain.refusals import refusal, unknown_route, wrong_method
+from tunesmith.domain.refusals import parse_body, refusal, unknown_route, wrong_method
 
 REASON = "the sentence that says why"
 
@@ -38,8 +38,8 @@ def test_unforeseen_error_is_a_500_without_its_reason(error: Exception) -> None:
 
 def test_malformed_body_names_the_field_and_repeats_nothing() -> None:
     body = '{"model": "docs", "messages": [{"role": "canary", "content": "x"}]}'
-    with pytest.raises(ValueError, match="role") as caught:
-        ChatCompletionRequest.model_validate_json(body)
+    with pytest.raises(errors.InvalidInput, match="role") as caught:
+        parse_body(ChatCompletionRequest, body.encode())
     told = refusal(caught.value)
     assert (told.status, told.envelope.error.param) == (400, "messages.0.role")
     assert "canary" not in told.envelope.model_dump_json()

@@ -1,6 +1,5 @@
 """Answers of a SageMaker endpoint, whole or as a stream of bytes."""
 
-import json
 from collections.abc import Iterator
 from functools import cached_property
 from typing import Any, NoReturn
@@ -8,9 +7,10 @@ from typing import Any, NoReturn
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, EventStreamError
+from pydantic import ValidationError
 
 from tunesmith.contracts.errors import ContextLengthExceeded, EndpointUnavailable, InvalidInput
-from tunesmith.contracts.openai import ErrorEnvelope
+from tunesmith.contracts.openai import ErrorBody, ErrorEnvelope
 
 ANSWER_WITHIN_SECONDS = 27
 """API Gateway gives up after 29 s, and nobody reads an answer after that."""
@@ -50,13 +50,16 @@ class Inference:
 
 def _translate(endpoint: str, error: Exception) -> NoReturn:
     response = getattr(error, "response", {})
-    if response.get("OriginalStatusCode") == 400:
-        raise _refusal_of_container(response.get("OriginalMessage", "")) from error
-    raise EndpointUnavailable(f"endpoint {endpoint} cannot answer right now; try again soon") from error
-
-
-def _refusal_of_container(message: str) -> InvalidInput:
-    """The container answers in OpenAI's envelope; SageMaker hands it on as a string."""
-    refused = ErrorEnvelope.model_validate(json.loads(message)).error
+    refused = _told_by_container(response) if response.get("OriginalStatusCode") == 400 else None
+    if refused is None:
+        raise EndpointUnavailable(f"endpoint {endpoint} cannot answer right now; try again soon") from error
     kind = ContextLengthExceeded if refused.code == ContextLengthExceeded.code else InvalidInput
-    return kind(refused.message)
+    raise kind(refused.message, refused.param) from error
+
+
+def _told_by_container(response: dict[str, Any]) -> ErrorBody | None:
+    """Our container refuses in OpenAI's envelope, which SageMaker hands on as a string; None where it did not."""
+    try:
+        return ErrorEnvelope.model_validate_json(response.get("OriginalMessage", "")).error
+    except ValidationError:
+        return None

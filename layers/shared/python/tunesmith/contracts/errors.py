@@ -14,15 +14,21 @@ class PlatformError(Exception):
 
 
 class InvalidInput(PlatformError, ValueError):
-    """Raised when what a person or a client sent does not have the documented shape."""
+    """Raised when what a person or a client sent does not have the documented shape; `param` names the field."""
 
     code = "invalid_input"
+    param: str | None = None
+
+    def __init__(self, message: str = "", param: str | None = None):
+        super().__init__(message)
+        self.param = param or self.param
 
 
 class ContextLengthExceeded(InvalidInput):
     """Raised when a prompt and the answer asked for are longer than what the model can take in."""
 
     code = "context_length_exceeded"
+    param = "messages"
 
 
 class NotFound(PlatformError, LookupError):
@@ -35,6 +41,7 @@ class ModelNotFound(NotFound):
     """Raised when a request names a model that nothing serves; the base model never answers in its place."""
 
     code = "model_not_found"
+    param = "model"
 
 
 class Conflict(PlatformError):

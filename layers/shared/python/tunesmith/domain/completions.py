@@ -1,9 +1,11 @@
 """Chat completions: which model a name means, and how a stream of chunks is one answer. Pure."""
 
-import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
 
 from tunesmith.contracts.base import Timestamp
 from tunesmith.contracts.errors import EndpointUnavailable, ModelNotFound
@@ -18,11 +20,13 @@ from tunesmith.contracts.openai import (
 )
 from tunesmith.contracts.traffic import Exchange
 
+Shape = TypeVar("Shape", bound=BaseModel)
 MODEL_NAME = re.compile(
     r"(?P<model>[a-z0-9][a-z0-9-]{0,62})(?:@(?P<version>[1-9][0-9]{0,8})|:(?P<alias>[a-z0-9][a-z0-9-]{0,62}))?"
 )
 DATA = b"data: "
 DONE = b"[DONE]"
+FAILURE = b'{"error":'
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,10 +138,22 @@ def read_chunks(pieces: Iterable[bytes]) -> Iterator[ChatCompletionChunk]:
     for data in _events(pieces):
         if data == DONE:
             return
-        if "error" in json.loads(data):
+        if data.startswith(FAILURE):
             raise EndpointUnavailable("the model failed in the middle of its answer; try again")
-        yield ChatCompletionChunk.model_validate_json(data)
+        yield _read(ChatCompletionChunk, data)
     raise EndpointUnavailable("the answer broke off before its end; try again")
+
+
+def read_completion(body: bytes) -> ChatCompletion:
+    """A plain answer. Raises EndpointUnavailable where it is none."""
+    return _read(ChatCompletion, body)
+
+
+def _read(shape: type[Shape], body: bytes) -> Shape:
+    try:
+        return shape.model_validate_json(body)
+    except ValidationError as error:
+        raise EndpointUnavailable("the endpoint's answer is no chat completion; its container is not ours") from error
 
 
 def _events(pieces: Iterable[bytes]) -> Iterator[bytes]:

@@ -1,15 +1,15 @@
 """How an error is told to a client of the API: a status and OpenAI's error envelope, and nothing of our insides."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from tunesmith.contracts.errors import (
     Conflict,
-    ContextLengthExceeded,
     EndpointUnavailable,
     InvalidInput,
-    ModelNotFound,
     NotAuthorized,
     NotFound,
     Overloaded,
@@ -17,6 +17,7 @@ from tunesmith.contracts.errors import (
 )
 from tunesmith.contracts.openai import ErrorBody, ErrorEnvelope
 
+Shape = TypeVar("Shape", bound=BaseModel)
 INVALID, DENIED, SERVER = "invalid_request_error", "permission_error", "server_error"
 
 STATUSES: dict[type[PlatformError], tuple[int, str]] = {
@@ -27,7 +28,6 @@ STATUSES: dict[type[PlatformError], tuple[int, str]] = {
     EndpointUnavailable: (503, SERVER),
     Overloaded: (503, SERVER),
 }
-PARAMETERS: dict[type[PlatformError], str] = {ContextLengthExceeded: "messages", ModelNotFound: "model"}
 RETRY_AFTER_SECONDS = 2
 
 
@@ -46,13 +46,11 @@ class Refusal:
 
 def refusal(error: Exception) -> Refusal:
     """What to answer for this error. What we did not foresee is told as a 500 without its message."""
-    if isinstance(error, ValidationError):
-        return _malformed(error)
     known = next((kind for kind in type(error).__mro__ if kind in STATUSES), None)
     if known is None or not isinstance(error, PlatformError):
         return refuse(500, SERVER, "the server failed to answer this request; its log says why", "internal_error")
     status, kind = STATUSES[known]
-    parameter = PARAMETERS.get(type(error))
+    parameter: str | None = getattr(error, "param", None)
     return refuse(status, kind, str(error), error.code, parameter, RETRY_AFTER_SECONDS if error.retryable else None)
 
 
@@ -72,9 +70,24 @@ def wrong_method(method: str, path: str, allowed: list[str]) -> Refusal:
     return refuse(405, INVALID, message, "method_not_allowed")
 
 
-def _malformed(error: ValidationError) -> Refusal:
-    """The first of the problems; what was sent is not repeated."""
+def parse_body(shape: type[Shape], body: bytes) -> Shape:
+    """What a client sent. Raises InvalidInput, which names the first field that does not fit."""
+    try:
+        return shape.model_validate_json(body)
+    except ValidationError as error:
+        raise _malformed(error) from error
+
+
+def parse_query(shape: type[Shape], query: Mapping[str, str]) -> Shape:
+    """As `parse_body`, for the parameters of a query."""
+    try:
+        return shape.model_validate(query)
+    except ValidationError as error:
+        raise _malformed(error) from error
+
+
+def _malformed(error: ValidationError) -> InvalidInput:
+    """What was sent is not repeated."""
     first = error.errors(include_url=False, include_context=False, include_input=False)[0]
     place = ".".join(str(part) for part in first["loc"])
-    message = f"{place}: {first['msg']}" if place else f"the body is not what this route takes: {first['msg']}"
-    return refuse(400, INVALID, message, InvalidInput.code, place or None)
+    return InvalidInput(f"{place or 'the body is not what this route takes'}: {first['msg']}", place or None)

@@ -24,7 +24,7 @@ from pydantic import BaseModel
 from tunesmith.contracts.errors import NotAuthorized
 from tunesmith.contracts.keys import Caller, Scope
 from tunesmith.domain.keys import require
-from tunesmith.domain.refusals import Refusal, refusal, unknown_route, wrong_method
+from tunesmith.domain.refusals import Refusal, parse_body, parse_query, refusal, unknown_route, wrong_method
 from tunesmith.entry.observability import logger
 
 JSON = "application/json"
@@ -42,8 +42,11 @@ class ApiRequest:
     query: Mapping[str, str]
 
     def parse(self, shape: type[Shape]) -> Shape:
-        """The body. What does not fit is answered with a 400 that names the field."""
-        return shape.model_validate_json(self.body)
+        """The body. What does not fit is answered with a 400 that names the field; so with the query."""
+        return parse_body(shape, self.body)
+
+    def parse_query(self, shape: type[Shape]) -> Shape:
+        return parse_query(shape, self.query)
 
 
 @dataclass(frozen=True, slots=True)
