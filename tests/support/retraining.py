@@ -8,8 +8,8 @@ import boto3
 from functions.accept_upload.handler import lambda_handler as accept_upload
 from functions.record_state.handler import lambda_handler as record_state
 from tests.support.edges import BASE, EVENTS, Edges, eventbridge
-from tunesmith.adapters import clock, dynamo, runs
-from tunesmith.adapters.dynamo import Put
+from tunesmith.adapters import clock, runs
+from tunesmith.adapters.feedback import FeedbackRows
 from tunesmith.adapters.registry import Aliases, Versions
 from tunesmith.contracts.deployments import quality_alarm_name
 from tunesmith.contracts.feedback import Feedback, Rating, ReviewStatus
@@ -82,9 +82,7 @@ def give_feedback(number: int, project: str = "docs", **changes: Any) -> Feedbac
         created_at=clock.now(),
         reviewed_at=clock.now(),
     ).model_copy(update=changes)
-    row = {"project": project, "feedback_id": feedback.feedback_id, "status": feedback.status.value}
-    row |= {"document": feedback.model_dump_json(), "owner": dynamo.owner_token()}
-    dynamo.put(Put("feedback", row, ("project", "feedback_id")))
+    FeedbackRows("feedback").stage(feedback)
     return feedback
 
 
