@@ -96,6 +96,6 @@ class LeanFunction(lambda_.Function):
 def _folder_alone(name: str) -> lambda_.AssetCode:
     """The excludes are anchored: without the slash, the asset would silently be empty."""
     only_this = ["/*", "!/functions", "/functions/*", "!/functions/__init__.py", f"!/functions/{name}"]
-    if not (REPOSITORY / "functions" / name).is_dir():
+    if not (REPOSITORY / "functions" / name / "handler.py").is_file():
         raise FileNotFoundError(f"functions/{name}/handler.py: expected the handler of the function {name!r}")
     return lambda_.Code.from_asset(str(REPOSITORY), exclude=[*only_this, "__pycache__"], ignore_mode=IgnoreMode.GIT)

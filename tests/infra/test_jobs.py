@@ -1,0 +1,120 @@
+"""Batch: only a reclaimed machine is tried again, there is time to checkpoint, and images know no other job."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aws_cdk import App, Stack
+
+from infra.constructs import job_image
+from infra.constructs.job_image import JobImage
+from tests.infra.synthesis import Synthesized
+from tunesmith.contracts.jobs import JobName
+
+
+def wrong_retries(job: dict[str, Any]) -> list[str]:
+    """What is wrong with a job's retry strategy."""
+    strategy = job.get("RetryStrategy", {})
+    rules = strategy.get("EvaluateOnExit", [])
+    expected = [{"Action": "RETRY", "OnStatusReason": "Host EC2*"}, {"Action": "EXIT", "OnReason": "*"}]
+    return ([] if strategy.get("Attempts") == 3 else ["attempts"]) + ([] if rules == expected else ["rules"])
+
+
+def test_jobs_are_retried_on_a_reclaimed_machine_alone(synthesized: Synthesized) -> None:
+    jobs = synthesized.resources("AWS::Batch::JobDefinition")
+    assert len(jobs) == 5
+    assert {name: wrong_retries(job) for name, job in jobs.items() if wrong_retries(job)} == {}
+
+
+def test_a_strategy_that_retries_whatever_else_happens_is_found() -> None:
+    spot_only = [{"Action": "RETRY", "OnStatusReason": "Host EC2*"}]
+    assert wrong_retries({"RetryStrategy": {"Attempts": 3, "EvaluateOnExit": spot_only}}) == ["rules"]
+    assert wrong_retries({}) == ["attempts", "rules"]
+
+
+def test_every_attempt_ends(synthesized: Synthesized) -> None:
+    for name, job in synthesized.resources("AWS::Batch::JobDefinition").items():
+        assert 0 < job["Timeout"]["AttemptDurationSeconds"] <= 86_400, name
+
+
+def test_a_job_takes_the_uri_of_its_params_and_nothing_else(synthesized: Synthesized) -> None:
+    commands = {
+        tuple(job["ContainerProperties"]["Command"])
+        for job in synthesized.resources("AWS::Batch::JobDefinition").values()
+    }
+    jobs = (JobName.PREPARE, JobName.FINETUNE, JobName.EVALUATE)
+    assert commands == {("python", "-m", f"batch_jobs.{job}", "Ref::params_uri") for job in jobs}
+
+
+def test_finetune_and_evaluate_have_a_gpu_where_the_plan_asks_for_one(synthesized: Synthesized) -> None:
+    needs = [
+        {need["Type"]: need["Value"] for need in job["ContainerProperties"]["ResourceRequirements"]}
+        for job in synthesized.resources("AWS::Batch::JobDefinition").values()
+    ]
+    assert sorted(need.get("GPU", "0") for need in needs) == ["0", "0", "0", "1", "1"]
+
+
+def stop_timeout(user_data: Any) -> bool:
+    return "ECS_CONTAINER_STOP_TIMEOUT=120s" in str(user_data)
+
+
+def test_containers_have_the_whole_spot_warning_to_checkpoint(synthesized: Synthesized) -> None:
+    templates = synthesized.resources("AWS::EC2::LaunchTemplate").values()
+    assert [stop_timeout(found["LaunchTemplateData"]["UserData"]) for found in templates] == [True, True]
+    assert not stop_timeout("#!/bin/bash")
+    for environment in synthesized.resources("AWS::Batch::ComputeEnvironment").values():
+        assert environment["ComputeResources"]["LaunchTemplate"]
+
+
+def test_containers_cannot_reach_the_machines_own_credentials(synthesized: Synthesized) -> None:
+    for found in synthesized.resources("AWS::EC2::LaunchTemplate").values():
+        options = found["LaunchTemplateData"]["MetadataOptions"]
+        assert (options["HttpTokens"], options["HttpPutResponseHopLimit"]) == ("required", 1)
+
+
+def test_queues_take_spot_first_and_keep_nothing_running(synthesized: Synthesized) -> None:
+    environments = synthesized.resources("AWS::Batch::ComputeEnvironment")
+    kinds = {name.partition("/")[2]: body["ComputeResources"]["Type"] for name, body in environments.items()}
+    assert {body["ComputeResources"]["MinvCpus"] for body in environments.values()} == {0}
+    for queue in synthesized.resources("AWS::Batch::JobQueue").values():
+        order = sorted(queue["ComputeEnvironmentOrder"], key=lambda entry: entry["Order"])
+        names = [entry["ComputeEnvironment"]["Fn::GetAtt"][0] for entry in order]
+        assert [kinds[name] for name in names] == ["SPOT", "EC2"]
+
+
+def image_hash(repository: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setattr(job_image, "REPOSITORY", repository)
+    stack = Stack(App(), "Images")
+    return JobImage(stack, JobName.PREPARE).asset_hash
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """As much of a repository as an image is made of, with the real list of what gets into it."""
+    (tmp_path / ".dockerignore").write_text((job_image.REPOSITORY / ".dockerignore").read_text())
+    for file in ("pyproject.toml", "README.md", "batch_jobs/prepare/Dockerfile", "batch_jobs/prepare/__main__.py"):
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / file).write_text(file)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    "unrelated",
+    ["batch_jobs/finetune/lora.py", "functions/plan_run/handler.py", "tests/test_x.py", ".venv/x", "docs/x.md"]
+    + ["batch_jobs/prepare/__pycache__/x.pyc", ".tunesmith/layers/x.zip", "cdk.out/x.json"],
+)
+def test_an_image_does_not_change_with_what_is_not_in_it(
+    repository: Path, monkeypatch: pytest.MonkeyPatch, unrelated: str
+) -> None:
+    before = image_hash(repository, monkeypatch)
+    (repository / unrelated).parent.mkdir(parents=True, exist_ok=True)
+    (repository / unrelated).write_text("changed")
+    assert image_hash(repository, monkeypatch) == before
+
+
+@pytest.mark.parametrize("related", ["batch_jobs/prepare/lines.py", "batch_jobs/harness/main.py", "pyproject.toml"])
+def test_an_image_changes_with_what_is_in_it(repository: Path, monkeypatch: pytest.MonkeyPatch, related: str) -> None:
+    before = image_hash(repository, monkeypatch)
+    (repository / related).parent.mkdir(parents=True, exist_ok=True)
+    (repository / related).write_text("changed")
+    assert image_hash(repository, monkeypatch) != before
