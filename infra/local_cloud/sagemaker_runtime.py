@@ -86,6 +86,7 @@ class Runtime:
             )
         except requests.RequestException as error:
             self._measure(container, UNREACHABLE, time.monotonic() - began)
+            self._cloud.pool.submit(container.revive)
             raise self._error(container, UNREACHABLE, f"the container did not answer: {error}") from error
         self._measure(container, response.status_code, time.monotonic() - began)
         if not response.ok:

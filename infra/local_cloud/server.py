@@ -28,6 +28,10 @@ PLUG_INS = (
     "step_functions",
     "events",
     "schedules",
+    "notifications",
+    "alarms",
+    "emf",
+    "service_metrics",
 )
 """Modules of this package, in the order of their `install(cloud)`."""
 

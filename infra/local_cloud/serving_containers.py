@@ -1,5 +1,6 @@
 """Model containers: the real serving code as a process on a port of its own, healthy before it gets traffic."""
 
+import logging
 import shutil
 import socket
 import subprocess
@@ -20,6 +21,8 @@ from infra.local_cloud.cloud import REPOSITORY, Cloud
 from infra.local_cloud.log_streams import LogStream
 from infra.local_cloud.model_data import ObjectFiles
 from infra.local_cloud.processes import Child
+
+logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.1
 PING_SECONDS = 2
@@ -51,6 +54,8 @@ class ServingContainer:
         self._log = LogStream(cloud, f"/aws/sagemaker/Endpoints/{plan.endpoint}", f"{plan.variant}/{self._base.name}")
         self._last_line = ""
         self._child: Child | None = None
+        self._starting = threading.Lock()
+        self._stopped = False
         self.url = ""
 
     def start(self) -> None:
@@ -62,8 +67,20 @@ class ServingContainer:
             raise ContainerFailed(str(error)) from error
         self._wait_healthy()
 
+    def revive(self) -> None:
+        """Start it again if it ended by itself, as SageMaker does with a container that died."""
+        with self._starting:
+            if self._stopped or self.is_running():
+                return
+            try:
+                self._launch()
+                self._wait_healthy()
+            except ContainerFailed:
+                logger.exception("the container of endpoint %s does not come back", self.plan.endpoint)
+
     def stop(self) -> None:
         """Finish what is being answered, then end; its folder goes too."""
+        self._stopped = True
         if self._child is not None:
             self._child.stop(STOP_SECONDS)
         shutil.rmtree(self._base, ignore_errors=True)

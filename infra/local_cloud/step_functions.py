@@ -25,7 +25,7 @@ from moto.stepfunctions.parser.backend.execution import BaseExecutionWorkerCommu
 from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
 from moto.stepfunctions.responses import StepFunctionResponse
 
-from infra.local_cloud import events, step_functions_tasks
+from infra.local_cloud import events, service_metrics, step_functions_tasks
 from infra.local_cloud.cloud import Cloud
 from infra.local_cloud.patching import replace
 
@@ -133,6 +133,7 @@ def _announce(cloud: Cloud, execution: Execution) -> None:
         "cause": described.get("cause"),
     }
     events.publish(cloud, "aws.states", STATUS_CHANGE, detail, [execution.exec_arn])
+    service_metrics.count_execution(cloud, execution.state_machine.arn, str(execution.status))
 
 
 def _api(cloud: Cloud) -> None:

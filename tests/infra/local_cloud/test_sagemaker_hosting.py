@@ -234,6 +234,23 @@ def test_alarm_during_a_deployment_brings_the_old_one_back(cloud: Cloud, configu
     assert version(cloud, endpoint) == "1"
 
 
+def test_container_that_is_killed_comes_back(cloud: Cloud, endpoint: str) -> None:
+    for child in cloud.processes.running():
+        if child.name == f"endpoint {endpoint}":
+            child.kill()
+            child.wait(5)
+    with pytest.raises(ClientError, match="did not answer"):
+        invoke(cloud, endpoint)
+
+    def answers() -> bool:
+        try:
+            return version(cloud, endpoint) == "1"
+        except ClientError:
+            return False
+
+    eventually(answers)
+
+
 def test_deleted_endpoint_is_gone_with_its_process(cloud: Cloud, configure: Configure) -> None:
     client = cloud.client("sagemaker")
     client.create_endpoint(EndpointName="short", EndpointConfigName=configure("1"))
