@@ -43,7 +43,9 @@ def load_base(base_dir: Path) -> "PreTrainedModel":
     """The base model on the device of this machine."""
     _stay_offline()
     from transformers import AutoModelForCausalLM
+    from transformers.utils import logging
 
+    logging.disable_progress_bar()  # two seconds of bars in every log; jobs report their own progress
     model = AutoModelForCausalLM.from_pretrained(
         base_dir, dtype=compute_type(), use_safetensors=True, local_files_only=True, trust_remote_code=False
     )
