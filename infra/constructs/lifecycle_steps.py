@@ -77,7 +77,7 @@ class LifecycleParts:
     functions: dict[str, LeanFunction]
     artifacts: s3.IBucket
     queues: dict[str, batch.IJobQueue]
-    """"cpu" and "gpu"."""
+    """Of CPU and GPU machines: `cpu` and `gpu`."""
     definitions: dict[tuple[JobName, str], batch.IJobDefinition]
     training: TrainingJobSettings
     notifications: sns.ITopic
@@ -220,21 +220,25 @@ class LifecycleSteps(Construct):
         the execution fails."""
         if stage not in self._failures:
             undone = stage in (Stage.ROLLOUT, Stage.VERIFY, Stage.PROMOTE)
-            self._failures[stage] = self._taken_back if undone else self._record_failure(stage, outcome=None)
+            self._failures[stage] = self._taken_back if undone else self._record_failure(stage)
         return self._failures[stage]
 
     @cached_property
     def _taken_back(self) -> sfn.IChainable:
-        record = self._record_failure(Stage.ROLLOUT, outcome=Outcome.ROLLED_BACK)
         restored = payload(ShiftRequest, request=at("request"), version=at("version"), restore=True)
         restore = self._task("Restore the champion", "shift_traffic", restored)
         _retry_while_changing(restore)
-        restore.add_catch(record, errors=["States.ALL"], result_path=at("failure"))
-        return restore.next(record)
+        restore.add_catch(self._not_taken_back(), errors=["States.ALL"], result_path=at("restore_failure"))
+        return restore.next(self._record_failure(Stage.ROLLOUT, outcome=Outcome.ROLLED_BACK))
 
-    def _record_failure(self, stage: Stage, *, outcome: Outcome | None) -> sfn.TaskStateBase:
-        told = {"failure": at("failure")} | ({"outcome": outcome} if outcome else {})
-        record = self._record(f"Record failed {stage}", RunStatus.FAILED, stage, **told)
+    def _not_taken_back(self) -> sfn.TaskStateBase:
+        """The run failed, and so did the way back: a person must hear of both."""
+        cause = sfn.JsonPath.string_at(at("restore_failure", "Cause"))
+        told = sfn.JsonPath.format("the champion could not be restored: {}", cause)
+        return self._record_failure(Stage.VERIFY, reasons=sfn.JsonPath.array(told))
+
+    def _record_failure(self, stage: Stage, **facts: object) -> sfn.TaskStateBase:
+        record = self._record(f"Record failed {stage}", RunStatus.FAILED, stage, failure=at("failure"), **facts)
         record.add_catch(self._tell_failure, errors=["States.ALL"], result_path=sfn.JsonPath.DISCARD)
         record.next(self._tell_failure)
         return record
@@ -267,7 +271,7 @@ class LifecycleSteps(Construct):
         record.add_catch(self._failure(stage), errors=["States.ALL"], result_path=at("failure"))
         return sfn.Chain.start(record)
 
-    def _finish(self, name: str, outcome: Outcome, *, tell: bool = False, **facts) -> sfn.Chain:
+    def _finish(self, name: str, outcome: Outcome, *, tell: bool = False, **facts: object) -> sfn.Chain:
         record = self._record(f"Record {outcome}", RunStatus.SUCCEEDED, Stage.DONE, outcome=outcome, **facts)
         record.add_catch(self._failure(Stage.DONE), errors=["States.ALL"], result_path=at("failure"))
         done = sfn.Succeed(self, name)
@@ -277,12 +281,14 @@ class LifecycleSteps(Construct):
         notify.add_catch(self._failure(Stage.DONE), errors=["States.ALL"], result_path=at("failure"))
         return record.next(notify).next(done)
 
-    def _record(self, name: str, status: RunStatus, stage: Stage, **facts) -> tasks.LambdaInvoke:
+    def _record(self, name: str, status: RunStatus, stage: Stage, **facts: object) -> tasks.LambdaInvoke:
         execution = sfn.JsonPath.string_at("$$.Execution.Id")
         record = payload(StateRecord, run_id=RUN_ID, status=status, stage=stage, execution_arn=execution, **facts)
         return self._task(name, "record_state", record)
 
-    def _invoke(self, name: str, function: str, request: "Request", stage: Stage, *, answer: str | None = None):
+    def _invoke(
+        self, name: str, function: str, request: "Request", stage: Stage, *, answer: str | None = None
+    ) -> tasks.LambdaInvoke:
         task = self._task(name, function, request, answer=answer)
         task.add_catch(self._failure(stage), errors=["States.ALL"], result_path=at("failure"))
         return task
@@ -383,7 +389,7 @@ class LifecycleSteps(Construct):
             "Resource": f"arn:{Stack.of(self).partition}:states:::{action}.sync",
             "TimeoutSeconds": JOB_TIMEOUT.to_seconds(),
             "Parameters": parameters,
-            "ResultPath": None,
+            "ResultPath": sfn.JsonPath.DISCARD,
         }
         task = sfn.CustomState(self, name, state_json=state)
         task.add_retry(errors=SUBMISSION_ERRORS, **_patience(attempts=4))
@@ -394,7 +400,7 @@ class LifecycleSteps(Construct):
         counted = {"checks": checks} if isinstance(checks, int) else {"checks.$": checks}
         return sfn.Pass(self, name, parameters=counted, result_path=at("watch"))
 
-    def _tell(self, name: str, subject: str, **facts) -> tasks.SnsPublish:
+    def _tell(self, name: str, subject: str, **facts: object) -> tasks.SnsPublish:
         message = {"run_id": RUN_ID, "project": sfn.JsonPath.string_at(at("request", "project"))}
         task = tasks.SnsPublish(
             self,

@@ -75,7 +75,7 @@ class FrontDoor(apigateway.RestApi):
             default_cors_preflight_options=apigateway.CorsOptions(
                 allow_origins=list(cors_origins),
                 allow_methods=["GET", "POST", "DELETE", "OPTIONS"],
-                allow_headers=["authorization", "content-type", "x-stainless-*"],
+                allow_headers=["authorization", "content-type", "*"],
             ),
         )
         self._may_write_logs(scope)

@@ -5,6 +5,8 @@ from constructs import Construct
 
 REQUESTS_PER_FIVE_MINUTES = 5_000
 """Of one address. Projects are throttled by their usage plans long before."""
+PROMPT_RULES = ("Log4JRCE_BODY", "JavaDeserializationRCE_BODY")
+"""They look into bodies: a prompt may well ask about such an attack, and nothing here runs Java."""
 
 
 class WebFirewall(Construct):
@@ -17,7 +19,7 @@ class WebFirewall(Construct):
             default_action=wafv2.CfnWebACL.DefaultActionProperty(allow={}),
             visibility_config=_visible("Acl"),
             rules=[
-                _managed(0, "AWSManagedRulesKnownBadInputsRuleSet"),
+                _managed(0, "AWSManagedRulesKnownBadInputsRuleSet", only_counted=PROMPT_RULES),
                 _managed(1, "AWSManagedRulesAmazonIpReputationList"),
                 _rate_limit(2),
             ],
@@ -25,8 +27,16 @@ class WebFirewall(Construct):
         wafv2.CfnWebACLAssociation(self, "Association", resource_arn=stage_arn, web_acl_arn=acl.attr_arn)
 
 
-def _managed(priority: int, name: str) -> wafv2.CfnWebACL.RuleProperty:
-    group = wafv2.CfnWebACL.ManagedRuleGroupStatementProperty(vendor_name="AWS", name=name)
+def _managed(priority: int, name: str, only_counted: tuple[str, ...] = ()) -> wafv2.CfnWebACL.RuleProperty:
+    overrides = [
+        wafv2.CfnWebACL.RuleActionOverrideProperty(
+            name=rule, action_to_use=wafv2.CfnWebACL.RuleActionProperty(count={})
+        )
+        for rule in only_counted
+    ]
+    group = wafv2.CfnWebACL.ManagedRuleGroupStatementProperty(
+        vendor_name="AWS", name=name, rule_action_overrides=overrides or None
+    )
     return wafv2.CfnWebACL.RuleProperty(
         name=name,
         priority=priority,

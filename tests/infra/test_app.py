@@ -24,7 +24,7 @@ def synthesize(folder: Path, path: str) -> dict[str, str]:
     environment = {key: value for key, value in os.environ.items() if key != "JSII_NODE"}
     environment |= {"CDK_OUTDIR": str(folder), "CDK_VALIDATION": "false", "PATH": path}
     command = [sys.executable, "-m", "infra.app"]
-    subprocess.run(command, cwd=REPOSITORY, env=environment, check=True, timeout=180, capture_output=True)
+    subprocess.run(command, cwd=REPOSITORY, env=environment, check=True, timeout=180)
     return {file.name: file.read_text() for file in sorted(folder.glob("*.template.json"))}
 
 

@@ -130,7 +130,17 @@ def test_a_failure_after_the_rollout_began_restores_the_champion(states: dict[st
     for name in ("Record rollout", "Shift traffic", "Verify", "Record promote", "Promote"):
         assert [caught["Next"] for caught in states[name]["Catch"]] == ["Restore the champion"], name
     assert states["Restore the champion"]["Parameters"]["restore"] is True
+    assert states["Restore the champion"]["Next"] == "Record failed rollout"
     assert states["Record failed rollout"]["Parameters"]["outcome"] == Outcome.ROLLED_BACK
+
+
+def test_a_rollout_that_could_not_be_taken_back_does_not_say_that_it_was(states: dict[str, State]) -> None:
+    [caught] = states["Restore the champion"]["Catch"]
+    assert caught["ResultPath"] == "$.restore_failure"
+    record = states[caught["Next"]]["Parameters"]
+    assert "outcome" not in record
+    assert "could not be restored" in record["reasons.$"]
+    assert record["failure.$"] == "$.failure"
 
 
 def test_waiting_for_an_endpoint_is_bounded(states: dict[str, State]) -> None:
@@ -142,8 +152,11 @@ def test_waiting_for_an_endpoint_is_bounded(states: dict[str, State]) -> None:
 
 
 def test_every_stage_is_recorded_when_it_begins(states: dict[str, State]) -> None:
-    recorded = {state["Parameters"]["stage"] for name, state in states.items() if name.startswith("Record ")}
-    assert recorded == {stage.value for stage in Stage} - {Stage.QUEUED, Stage.VERIFY}
+    begun = {name for name in states if name.startswith("Record ") and not name.startswith("Record failed")}
+    assert {states[name]["Parameters"]["stage"] for name in begun} == {stage.value for stage in Stage} - {
+        Stage.QUEUED,
+        Stage.VERIFY,
+    }
 
 
 def test_records_have_the_shape_that_the_function_parses(states: dict[str, State]) -> None:

@@ -137,6 +137,7 @@ class LifecycleState(Contract):
     deployment: Deployment | None = None
     watch: Watch | None = None
     failure: Failure | None = None
+    restore_failure: Failure | None = None
 
 
 def at(*path: str) -> str:
