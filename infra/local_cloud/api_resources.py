@@ -10,6 +10,10 @@ from infra.local_cloud.resources import Made, Wanted, creates, deletes, updates
 def rest_api(wanted: Wanted) -> Made:
     request = wanted.properties | {"Name": wanted.name, "ApiKeySource": wanted.properties.get("ApiKeySourceType")}
     api = wanted.call("apigateway", "create_rest_api", request)["id"]
+    for media_type in wanted.properties.get("BinaryMediaTypes") or []:  # moto's CreateRestApi leaves them out
+        path = f"/binaryMediaTypes/{media_type.replace('/', '~1')}"
+        operation = {"op": "add", "path": path, "value": media_type}
+        wanted.cloud.client("apigateway").update_rest_api(restApiId=api, patchOperations=[operation])
     return Made(api, {"RestApiId": api, "RootResourceId": _root(wanted.cloud, api)})
 
 

@@ -76,6 +76,7 @@ class Api:
     """One deployed stage of one REST API."""
 
     id: str
+    name: str
     stage: str
     deployment: str
     takes_key_from_authorizer: bool
@@ -124,6 +125,7 @@ def read_api(cloud: Cloud, api: str, stage: str) -> Api:
     ]
     return Api(
         id=api,
+        name=about["name"],
         stage=stage,
         deployment=stage_settings["deploymentId"],
         takes_key_from_authorizer=about.get("apiKeySource") == "AUTHORIZER",

@@ -22,6 +22,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError, ReadTimeoutError
 
+from infra.local_cloud import metrics
 from infra.local_cloud.api_routes import Api, Match, deployments, read_api
 from infra.local_cloud.authorizers import Admission, Authorizer, Refused
 from infra.local_cloud.cloud import Cloud
@@ -35,6 +36,7 @@ MOST_BYTES = 10 * 1024 * 1024
 TIMEOUT_SECONDS = 29
 RECHECK_SECONDS = 2.0
 """How long a new deployment may stay unseen."""
+INTERNAL_ERROR = Response(500, (("Content-Type", "application/json"),), b'{"message":"Internal server error"}')
 NOT_FORWARDED = {"connection", "content-length", "date", "keep-alive", "server", "transfer-encoding"}
 
 
@@ -48,6 +50,20 @@ class Gateway:
         self._cloud, self._lambdas = cloud, lambdas
 
     def answer(self, method: str, target: str, headers: list[tuple[str, str]], body: bytes) -> Response:
+        began = time.monotonic()
+        response = self._answer(method, target, headers, body)
+        self._report(response.status, (time.monotonic() - began) * 1000)
+        return response
+
+    def _report(self, status: int, milliseconds: float) -> None:
+        """The metrics that API Gateway keeps by itself."""
+        values = {"Count": 1.0, "4XXError": float(400 <= status < 500), "5XXError": float(status >= 500)}
+        dimensions = [{"Name": "ApiName", "Value": self.api.name}]
+        data = [{"MetricName": name, "Value": value, "Unit": "Count"} for name, value in values.items()]
+        data.append({"MetricName": "Latency", "Value": milliseconds, "Unit": "Milliseconds"})
+        metrics.put(self._cloud, "AWS/ApiGateway", [datum | {"Dimensions": dimensions} for datum in data])
+
+    def _answer(self, method: str, target: str, headers: list[tuple[str, str]], body: bytes) -> Response:
         request_id, path = str(uuid.uuid4()), urlsplit(target).path
         try:
             if len(body) > MOST_BYTES:
@@ -229,6 +245,8 @@ class FrontDoor:
             "lambda",
             endpoint_url=self._cloud.url,
             region_name=self._cloud.region,
+            aws_access_key_id="local",
+            aws_secret_access_key="local",
             config=Config(read_timeout=TIMEOUT_SECONDS, retries={"total_max_attempts": 1}, max_pool_connections=256),
         )
 
@@ -247,7 +265,12 @@ def _handler(door: FrontDoor) -> type[BaseHTTPRequestHandler]:
         def _answer(self) -> None:
             length = int(self.headers.get("Content-Length") or 0)
             body = self._chunks() if "chunked" in self.headers.get("Transfer-Encoding", "") else self._read(length)
-            self._send(door.answer(self.command, self.path, list(self.headers.items()), body))
+            try:
+                response = door.answer(self.command, self.path, list(self.headers.items()), body)
+            except Exception:  # the boundary of a request: the client is answered whatever went wrong
+                logger.exception("%s %s could not be answered", self.command, self.path)
+                response = INTERNAL_ERROR
+            self._send(response)
 
         do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = do_HEAD = _answer  # noqa: N815
 

@@ -196,7 +196,7 @@ class Worker:
 
 def _appended_file(folder: Path) -> IO[bytes]:
     """A nameless file to which every write appends, so that it may be emptied while the worker has it open."""
-    file = tempfile.TemporaryFile("w+b", dir=folder)
+    file = tempfile.TemporaryFile("w+b", dir=folder)  # noqa: SIM115  (open as long as its worker)
     fcntl.fcntl(file, fcntl.F_SETFL, fcntl.fcntl(file, fcntl.F_GETFL) | os.O_APPEND)
     return file
 

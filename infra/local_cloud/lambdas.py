@@ -26,6 +26,7 @@ from infra.local_cloud.cloud import Cloud
 from infra.local_cloud.lambda_workers import Answer, Workers
 from infra.local_cloud.log_streams import LogStream
 from infra.local_cloud.patching import replace
+from infra.local_cloud.service_metrics import count_invocation
 
 logger = logging.getLogger(__name__)
 
@@ -67,11 +68,20 @@ class Functions:
                 f"{function.function_name} is written for {function.run_time}; the local cloud runs Python only.",
             )
         request_id = request_id or str(uuid.uuid4())
-        with self._counted(function), self._workers.borrowed(function) as worker:
-            answer = worker.run(event, request_id, function.function_arn, float(function.timeout))
+        try:
+            with self._counted(function), self._workers.borrowed(function) as worker:
+                answer = worker.run(event, request_id, function.function_arn, float(function.timeout))
+        except Throttled:
+            self._report(function, error=False, throttled=True, milliseconds=0.0)
+            raise
         answer = _within_limit(answer)
         self._log(function, worker.stream, request_id, answer)
+        self._report(function, error=answer.failed, throttled=False, milliseconds=answer.milliseconds)
         return answer
+
+    def _report(self, function: LambdaFunction, *, error: bool, throttled: bool, milliseconds: float) -> None:
+        name = function.function_name
+        count_invocation(self._cloud, name, error=error, throttled=throttled, milliseconds=milliseconds)
 
     def start(self, function: LambdaFunction) -> None:
         self._workers.start(function)
