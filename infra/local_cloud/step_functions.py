@@ -25,7 +25,7 @@ from moto.stepfunctions.parser.backend.execution import BaseExecutionWorkerCommu
 from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
 from moto.stepfunctions.responses import StepFunctionResponse
 
-from infra.local_cloud import events, service_metrics, step_functions_tasks
+from infra.local_cloud import events, service_metrics, step_functions_errors, step_functions_tasks
 from infra.local_cloud.cloud import Cloud
 from infra.local_cloud.patching import replace
 
@@ -37,6 +37,7 @@ STATUS_CHANGE = "Step Functions Execution Status Change"
 
 def install(cloud: Cloud) -> None:
     _interpret(cloud)
+    step_functions_errors.install(cloud)
     _clients(cloud)
     _executions(cloud)
     _api(cloud)

@@ -92,6 +92,31 @@ def test_retry_calls_again_and_catch_keeps_the_document(cloud: Cloud, function: 
     assert [event["type"] for event in history].count("TaskFailed") == 2
 
 
+@pytest.mark.parametrize("direct", [False, True], ids=["integration", "function's own ARN"])
+def test_path_that_leads_nowhere_ends_the_execution_and_nothing_catches_it(
+    cloud: Cloud, function: str, direct: bool
+) -> None:
+    arn = f"arn:aws:lambda:us-east-1:123456789012:function:{function}"
+    payload = {"n.$": "$.missing"}
+    call = (
+        {"Resource": arn, "Parameters": payload}
+        if direct
+        else {
+            "Resource": "arn:aws:states:::lambda:invoke",
+            "Parameters": {"FunctionName": function, "Payload": payload},
+        }
+    )
+    catch = [{"ErrorEquals": ["States.ALL"], "Next": "Caught"}]
+    states = {"Call": {"Type": "Task", "End": True, "Catch": catch} | call, "Caught": {"Type": "Pass", "End": True}}
+    client = cloud.client("stepfunctions")
+    machine = json.dumps({"StartAt": "Call", "States": states})
+    made = client.create_state_machine(name=f"m{time.time_ns()}", definition=machine, roleArn=ROLE)
+    execution = client.start_execution(stateMachineArn=made["stateMachineArn"])["executionArn"]
+    eventually(lambda: client.describe_execution(executionArn=execution)["status"] != "RUNNING")
+    described = client.describe_execution(executionArn=execution)
+    assert (described["status"], described["error"]) == ("FAILED", "States.Runtime")
+
+
 def test_topic_calls_the_function_with_the_true_record(cloud: Cloud) -> None:
     source = """
     import boto3, json
