@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import botocore.loaders
+import botocore.session
 import pytest
 from moto import mock_aws
 
@@ -14,6 +16,8 @@ from tunesmith.contracts.tables import TABLES, TableSpec
 
 EVENTS = Path(__file__).parents[1] / "events"
 ACCOUNT, REGION = "123456789012", "us-east-1"
+SERVICE_MODELS = botocore.loaders.create_loader()
+"""Read once for all tests: parsing them costs most of what a test with AWS takes."""
 
 
 @pytest.fixture
@@ -26,6 +30,9 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.delenv("AWS_PROFILE", raising=False)
     dynamo.client.cache_clear()
     with mock_aws():
+        session = botocore.session.get_session()
+        session.register_component("data_loader", SERVICE_MODELS)
+        boto3.setup_default_session(botocore_session=session)
         yield
     dynamo.client.cache_clear()
 
@@ -43,7 +50,7 @@ def create_table(spec: TableSpec) -> str:
         }
         for index in spec.indexes
     ]
-    boto3.client("dynamodb").create_table(
+    dynamo.client().create_table(
         TableName=spec.name,
         KeySchema=[{"AttributeName": name, "KeyType": kind} for name, kind in spec.key_schema],
         AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in spec.attribute_names],
