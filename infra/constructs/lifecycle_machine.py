@@ -8,7 +8,8 @@ from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from infra.constructs.dependencies import depend_only_on_policy
-from infra.constructs.lifecycle_steps import LifecycleParts, LifecycleSteps
+from infra.constructs.lifecycle_definition import LifecycleDefinition
+from infra.constructs.lifecycle_steps import LifecycleParts
 from tunesmith.contracts.artifacts import params_key
 
 TIMEOUT = Duration.days(30)
@@ -45,7 +46,7 @@ class LifecycleMachine(sfn.StateMachine):
             scope,
             "Machine",
             state_machine_type=sfn.StateMachineType.STANDARD,
-            definition_body=sfn.DefinitionBody.from_chainable(LifecycleSteps(scope, parts).definition()),
+            definition_body=sfn.DefinitionBody.from_chainable(LifecycleDefinition(scope, parts).definition()),
             role=role.without_policy_updates(),
             timeout=TIMEOUT,
             tracing_enabled=True,

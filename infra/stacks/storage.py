@@ -42,7 +42,7 @@ class StorageStack(Stack):
             spec.name: SpecTable(self, spec, key=self.key, deletion_protection=config.deletion_protection)
             for spec in TABLES
         }
-        self.notifications = sns.Topic(self, "Notifications", master_key=self.key, enforce_ssl=True)
+        self.notifications = self._notifications()
         if config.notification_email:
             self.notifications.add_subscription(subscriptions.EmailSubscription(config.notification_email))
 
@@ -79,6 +79,20 @@ class StorageStack(Stack):
             )
         )
         return key
+
+    def _notifications(self) -> sns.Topic:
+        """A policy of one's own, as TLS alone asks for, takes the place of the one by which alarms may publish."""
+        topic = sns.Topic(self, "Notifications", master_key=self.key, enforce_ssl=True)
+        topic.add_to_resource_policy(
+            iam.PolicyStatement(
+                sid="AlarmsOfThisAccount",
+                principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
+                actions=["sns:Publish"],
+                resources=[topic.topic_arn],
+                conditions={"StringEquals": {"aws:SourceAccount": self.account}},
+            )
+        )
+        return topic
 
     def _access_logs(self) -> s3.Bucket:
         """Who read and wrote the other buckets. S3 delivers such logs only under its own keys."""

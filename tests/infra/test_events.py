@@ -79,3 +79,25 @@ def test_queued_runs_reach_start_run_however_often_it_takes(synthesized: Synthes
     assert mapping["DestinationConfig"]["OnFailure"]["Destination"]
     assert mapping["StartingPosition"] == "TRIM_HORIZON"
     assert json.loads(mapping["FilterCriteria"]["Filters"][0]["Pattern"]) == {"eventName": ["INSERT"]}
+
+
+def allowed(policies: dict[str, dict[str, Any]], service: str, action: str) -> int:
+    """How many statements let the service do that."""
+    return sum(
+        statement["Effect"] == "Allow"
+        and statement["Principal"] == {"Service": f"{service}.amazonaws.com"}
+        and statement["Action"] == action
+        for policy in policies.values()
+        for statement in policy["PolicyDocument"]["Statement"]
+    )
+
+
+def test_alarms_may_publish_to_the_topic(synthesized: Synthesized) -> None:
+    """A topic's own policy replaces the default one: without this, every alarm would be told to nobody."""
+    assert allowed(synthesized.resources("AWS::SNS::TopicPolicy"), "cloudwatch", "sns:Publish") == 1
+    [key] = synthesized.resources("AWS::KMS::Key").values()
+    assert "cloudwatch.amazonaws.com" in str(key["KeyPolicy"])
+
+
+def test_undeliverable_events_may_be_sent_to_their_queues(synthesized: Synthesized) -> None:
+    assert allowed(synthesized.resources("AWS::SQS::QueuePolicy"), "events", "sqs:SendMessage") == 3

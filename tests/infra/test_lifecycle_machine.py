@@ -115,6 +115,20 @@ def test_a_task_without_a_catch_is_found(states: dict[str, State]) -> None:
     assert careless({"Plan": planted}) == {"Plan": ["Catch"]}
 
 
+def overwriting(states: dict[str, State]) -> set[str]:
+    """Steps whose answer would take the place of the whole document."""
+    return {
+        name
+        for name, state in states.items()
+        if state["Type"] in ("Task", "Pass") and state.get("ResultPath", "$") == "$"
+    }
+
+
+def test_no_answer_takes_the_place_of_the_document(states: dict[str, State]) -> None:
+    assert overwriting(states) == set()
+    assert overwriting({"Run": {"Type": "Task"}}) == {"Run"}
+
+
 def test_every_failure_is_recorded_then_told_then_fails(states: dict[str, State]) -> None:
     for name, state in states.items():
         for caught in state.get("Catch", []):
