@@ -29,6 +29,8 @@ from infra.local_cloud.front_door import FrontDoor
 
 logger = logging.getLogger(__name__)
 
+JOB_ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE", "TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1"}
+"""Of jobs and serving containers: threads that wait must sleep, or jobs that share the cores stand still."""
 QUIET = ("botocore", "boto3", "urllib3", "s3transfer", "werkzeug")
 
 
@@ -64,7 +66,7 @@ def _arguments() -> argparse.Namespace:
 
 def _run(arguments: argparse.Namespace, state_dir: Path) -> None:
     began = time.monotonic()
-    environment = {"TUNESMITH_CACHE": str(state_dir.parent / "cache")}
+    environment = QUIET_JOBS | {"TUNESMITH_CACHE": str(state_dir.parent / "cache")}
     with server.running(state_dir, arguments.port, environment) as cloud:
         door = FrontDoor(cloud, arguments.api_port)
         logger.info("serving at %s, the API at %s, after %.1f s", cloud.url, door.url, time.monotonic() - began)

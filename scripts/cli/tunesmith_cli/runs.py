@@ -196,7 +196,7 @@ def logs(run_id: RunArgument = "", as_json: AsJson = False) -> None:
         print_json(events)
         return
     for event in events:
-        out.print(event["message"].rstrip(), markup=False)
+        out.print(event["message"].rstrip(), markup=False, soft_wrap=True)
     if not events:
         say(f"No job of {run.request.run_id} has logged anything yet (stage {run.stage}).")
 
