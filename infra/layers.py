@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[1]
@@ -53,7 +54,7 @@ def shared_layer() -> Path:
     return _cached(f"shared-{key}.zip", lambda folder: _copy(files, folder / "python"))
 
 
-def _cached(name: str, build) -> Path:
+def _cached(name: str, build: Callable[[Path], None]) -> Path:
     """The file of that name in the cache, made by `build(folder)` where it is missing. It appears whole or not at
     all, so any number of synths may run at once."""
     target = CACHE / name

@@ -1,5 +1,7 @@
 """The layers that every function has: the locked packages, and the package `tunesmith`."""
 
+from pathlib import Path
+
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
@@ -18,7 +20,7 @@ class SharedLayers(Construct):
             self._layer("Tunesmith", shared_layer(), architecture),
         ]
 
-    def _layer(self, name: str, archive, architecture: str) -> lambda_.LayerVersion:
+    def _layer(self, name: str, archive: Path, architecture: str) -> lambda_.LayerVersion:
         return lambda_.LayerVersion(
             self,
             name,

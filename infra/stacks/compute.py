@@ -1,5 +1,7 @@
 """Compute: the network and the queues that jobs wait in. With nothing to do, no machine runs."""
 
+from typing import Any
+
 from aws_cdk import RemovalPolicy, Size, Stack
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
@@ -13,7 +15,7 @@ from infra.constructs.retention import retention_days
 
 
 class ComputeStack(Stack):
-    def __init__(self, scope: Construct, id: str, *, config: Config, key: kms.IKey, **kwargs):
+    def __init__(self, scope: Construct, id: str, *, config: Config, key: kms.IKey, **kwargs: Any) -> None:
         super().__init__(scope, id, **kwargs)
         network = JobNetwork(self, config.network, key=key, log_retention=retention_days(config.log_retention_days))
         cpus = spot_first_queue(self, MachineKind.CPU, network=network, max_vcpus=config.max_vcpus)

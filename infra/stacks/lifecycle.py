@@ -1,5 +1,7 @@
 """Lifecycle: an upload or an alarm becomes a run, and a run becomes a better model."""
 
+from typing import Any
+
 from aws_cdk import Duration, Stack
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
@@ -41,8 +43,8 @@ class LifecycleStack(Stack):
         storage: StorageStack,
         compute: ComputeStack,
         serving: ServingStack,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         super().__init__(scope, id, **kwargs)
         self._storage, self._compute = storage, compute
         retention = retention_days(config.log_retention_days)
@@ -171,7 +173,7 @@ class LifecycleStack(Stack):
     def _on_schedule(self, reconcile_uploads: LeanFunction) -> None:
         self._rule("TimeToReconcile", reconcile_uploads, schedule=events.Schedule.rate(RECONCILE_EVERY))
 
-    def _rule(self, name: str, function: LeanFunction, **when) -> None:
+    def _rule(self, name: str, function: LeanFunction, **when: Any) -> None:
         """Both dead letters are one queue: what EventBridge could not deliver, and what the function failed at."""
         target = targets.LambdaFunction(
             function,

@@ -1,5 +1,7 @@
 """The functions of the lifecycle, in its order: each with its environment and exactly the permissions that it needs."""
 
+from typing import Any
+
 from aws_cdk import Duration
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
@@ -33,7 +35,9 @@ class _Functions(Construct):
         self._storage, self._settings = storage, settings
         self.by_name: dict[str, LeanFunction] = {}
 
-    def _function(self, name: str, shape: type[Environment], *, about=None, **options) -> LeanFunction:
+    def _function(
+        self, name: str, shape: type[Environment], *, about: dict[str, str] | None = None, **options: Any
+    ) -> LeanFunction:
         env = self._storage.environment(shape, **(about or {}))
         function = LeanFunction(self, name, env=env, settings=self._settings, **options)
         self.by_name[name] = function

@@ -1,6 +1,7 @@
 """Observability: an alarm wherever something could fail unseen, a dashboard, and where the parts are to be found."""
 
 from collections.abc import Iterable
+from typing import Any
 
 from aws_cdk import Duration, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
@@ -30,8 +31,8 @@ class ObservabilityStack(Stack):
         compute: ComputeStack,
         serving: ServingStack,
         lifecycle: LifecycleStack,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         super().__init__(scope, id, **kwargs)
         self._notify = actions.SnsAction(storage.notifications)
         functions = [*serving.functions, *lifecycle.functions]

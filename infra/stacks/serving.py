@@ -1,6 +1,8 @@
 """Serving: the API, the image that answers, and where models are listed. Endpoints are made by rollouts, not here: at
 deploy time there is no model, and none should idle."""
 
+from typing import Any
+
 from aws_cdk import Duration, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sagemaker as sagemaker
@@ -25,7 +27,7 @@ API_TIMEOUT = Duration.seconds(29)
 
 
 class ServingStack(Stack):
-    def __init__(self, scope: Construct, id: str, *, config: Config, storage: StorageStack, **kwargs):
+    def __init__(self, scope: Construct, id: str, *, config: Config, storage: StorageStack, **kwargs: Any) -> None:
         super().__init__(scope, id, **kwargs)
         self._storage = storage
         layers = SharedLayers(self, architecture=config.architecture)

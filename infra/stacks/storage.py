@@ -1,6 +1,6 @@
 """Storage: what outlives everything else. The key, the buckets, the tables, and the topic that people subscribe to."""
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from aws_cdk import Duration, RemovalPolicy, Stack
 from aws_cdk import aws_iam as iam
@@ -22,7 +22,7 @@ E = TypeVar("E", bound=Environment)
 
 
 class StorageStack(Stack):
-    def __init__(self, scope: Construct, id: str, *, config: Config, **kwargs):
+    def __init__(self, scope: Construct, id: str, *, config: Config, **kwargs: Any) -> None:
         super().__init__(scope, id, **kwargs)
         self.key = self._key()
         self.access_logs = self._access_logs()
@@ -118,5 +118,5 @@ class StorageStack(Stack):
         skip_check(bucket.node.default_child, "CKV_AWS_18", "is itself where access logs go: logging it would not end")
         return bucket
 
-    def _bucket(self, name: str, **settings) -> SealedBucket:
+    def _bucket(self, name: str, **settings: Any) -> SealedBucket:
         return SealedBucket(self, name, key=self.key, access_logs=self.access_logs, **settings)
