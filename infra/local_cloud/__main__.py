@@ -66,7 +66,7 @@ def _arguments() -> argparse.Namespace:
 
 def _run(arguments: argparse.Namespace, state_dir: Path) -> None:
     began = time.monotonic()
-    environment = QUIET_JOBS | {"TUNESMITH_CACHE": str(state_dir.parent / "cache")}
+    environment = JOB_ENVIRONMENT | {"TUNESMITH_CACHE": str(state_dir.parent / "cache")}
     with server.running(state_dir, arguments.port, environment) as cloud:
         door = FrontDoor(cloud, arguments.api_port)
         logger.info("serving at %s, the API at %s, after %.1f s", cloud.url, door.url, time.monotonic() - began)
