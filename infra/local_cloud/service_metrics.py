@@ -1,5 +1,5 @@
-"""The metrics that AWS services report by themselves, so that alarms on them ring here as well: of Step Functions and
-SQS here, of SageMaker in `sagemaker_runtime.py`."""
+"""The metrics that AWS services report by themselves, so that alarms on them ring here as well: of Step Functions,
+Lambda and SQS here, of SageMaker in `sagemaker_runtime.py`."""
 
 import threading
 from typing import Any

@@ -36,11 +36,20 @@ STATUS_CHANGE = "Step Functions Execution Status Change"
 
 
 def install(cloud: Cloud) -> None:
+    _quiet(cloud)
     _interpret(cloud)
     step_functions_errors.install(cloud)
     _clients(cloud)
     _executions(cloud)
     _api(cloud)
+
+
+def _quiet(cloud: Cloud) -> None:
+    """moto logs the whole parsed state with each failed task; the history of the execution says it better."""
+    talkative = logging.getLogger("moto.stepfunctions.parser.asl.component.eval_component")
+    level = talkative.level
+    talkative.setLevel(logging.CRITICAL)
+    cloud.on_stop.append(lambda: talkative.setLevel(level))
 
 
 def _interpret(cloud: Cloud) -> None:
@@ -90,15 +99,15 @@ def _executions(cloud: Cloud) -> None:
     """Say when an execution starts and ends, and let none hang."""
 
     def start(execution: Execution) -> None:
+        _announce(cloud, execution, ExecutionStatus.RUNNING)  # before: it may end at once
         original_start(execution)
-        _announce(cloud, execution)
 
     def terminated(communication: BaseExecutionWorkerCommunication) -> None:
         execution, state = communication.execution, communication.execution.exec_worker.env.program_state()
         execution.error = getattr(state, "error", None) if isinstance(getattr(state, "error", None), str) else None
         execution.cause = getattr(state, "cause", None)
         original_terminated(communication)
-        _announce(cloud, execution)
+        _announce(cloud, execution, execution.exec_status)
 
     def run(worker: ExecutionWorker) -> None:
         try:
@@ -116,16 +125,16 @@ def _fail(cloud: Cloud, execution: Execution, error: Exception) -> None:
     execution.stop_date = datetime.now(UTC)
     execution.error, execution.cause = "States.Runtime", "".join(traceback.format_exception_only(error)).strip()
     execution.exec_status = ExecutionStatus.FAILED
-    _announce(cloud, execution)
+    _announce(cloud, execution, ExecutionStatus.FAILED)
 
 
-def _announce(cloud: Cloud, execution: Execution) -> None:
+def _announce(cloud: Cloud, execution: Execution, status: ExecutionStatus) -> None:
     described = execution.to_describe_output()
     detail = {
         "executionArn": execution.exec_arn,
         "stateMachineArn": execution.state_machine.arn,
         "name": execution.name,
-        "status": str(execution.status),
+        "status": status.value,
         "startDate": int(execution.start_date.timestamp() * 1000),
         "stopDate": int(execution.stop_date.timestamp() * 1000) if execution.stop_date else None,
         "input": execution.execution_input,
@@ -134,7 +143,7 @@ def _announce(cloud: Cloud, execution: Execution) -> None:
         "cause": described.get("cause"),
     }
     events.publish(cloud, "aws.states", STATUS_CHANGE, detail, [execution.exec_arn])
-    service_metrics.count_execution(cloud, execution.state_machine.arn, str(execution.status))
+    service_metrics.count_execution(cloud, execution.state_machine.arn, status.value)
 
 
 def _api(cloud: Cloud) -> None:
