@@ -41,15 +41,25 @@ def main() -> None:
     _log_to(state_dir / "cloud.log")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with _only_one_in(state_dir):
-        try:
-            _run(arguments, state_dir)
-        except KeyboardInterrupt:
-            logger.info("stopped")
-        except Exception as error:  # the process's own boundary
-            logger.exception("the local cloud could not go on")
-            sys.exit(f"{type(error).__name__}: {error}")
-        finally:
-            state.remove(state_dir)
+        status = _run_to_the_end(arguments, state_dir)
+    logging.shutdown()
+    os._exit(status)  # threads that are left wait for answers that nobody gives any more
+
+
+def _run_to_the_end(arguments: argparse.Namespace, state_dir: Path) -> int:
+    """The process's exit status."""
+    try:
+        _run(arguments, state_dir)
+    except KeyboardInterrupt:
+        logger.info("stopped")
+        return 0
+    except Exception as error:  # the process's own boundary
+        logger.exception("the local cloud could not go on")
+        print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
+        return 1
+    finally:
+        state.remove(state_dir)
+    return 0
 
 
 def _arguments() -> argparse.Namespace:
