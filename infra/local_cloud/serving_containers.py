@@ -2,7 +2,6 @@
 
 import logging
 import shutil
-import socket
 import subprocess
 import threading
 import time
@@ -21,6 +20,7 @@ from infra.local_cloud.cloud import REPOSITORY, Cloud
 from infra.local_cloud.log_streams import LogStream
 from infra.local_cloud.model_data import ObjectFiles
 from infra.local_cloud.processes import Child
+from infra.local_cloud.server import free_port
 
 logger = logging.getLogger(__name__)
 
@@ -112,7 +112,7 @@ class ServingContainer:
         image = definition.get("Image", "")
         if containers.job_of_image(cloud, image) is None:
             raise ValueError(f"{image or 'the model'} is no image of a job of this deployment")
-        port = _free_port()
+        port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         own = {"SAGEMAKER_BASE_DIR": str(self._base), "SAGEMAKER_BIND_TO_PORT": str(port)}
         self._child = cloud.processes.start(
@@ -151,9 +151,3 @@ class ServingContainer:
             return requests.get(f"{self.url}/ping", timeout=PING_SECONDS).status_code == 200
         except requests.RequestException:
             return False
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -1,6 +1,5 @@
 """A local cloud with only the plug-ins that a test is about."""
 
-import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,13 +12,14 @@ from moto.server import ThreadedMotoServer
 
 from infra.local_cloud.cloud import Cloud
 from infra.local_cloud.processes import Processes
+from infra.local_cloud.server import free_port
 
 Found = TypeVar("Found")
 
 
 @contextmanager
 def running_cloud(state_dir: Path, plugins: Sequence[ModuleType], **options: Any) -> Iterator[Cloud]:
-    port = _free_port()
+    port = free_port()
     processes = Processes(state_dir)
     cloud = Cloud(f"http://127.0.0.1:{port}", state_dir, processes, **options)
     for plugin in plugins:
@@ -36,12 +36,6 @@ def running_cloud(state_dir: Path, plugins: Sequence[ModuleType], **options: Any
         server.stop()
         for undo in reversed(cloud.on_stop):
             undo()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def eventually(look: Callable[[], Found], seconds: float = 10) -> Found:
