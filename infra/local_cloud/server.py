@@ -22,6 +22,7 @@ PLUG_INS = (
     "cloudformation",
     "lambdas",
     "event_sources",
+    "table_transactions",
     "s3",
     "batch",
     "sagemaker",
