@@ -183,6 +183,8 @@ def _synthesize(cloud: Cloud, repository: Path, command: tuple[str, ...], folder
 
 def _forget_old(kept: Path) -> None:
     """Keep the assemblies used last; what an interrupted synth left goes too."""
-    folders = sorted(kept.iterdir(), key=lambda folder: folder.stat().st_mtime, reverse=True)
-    for folder in [it for it in folders if not it.name.startswith(".")][KEPT_ASSEMBLIES:]:
+    unfinished = [folder for folder in kept.iterdir() if folder.name.startswith(".")]
+    finished = [folder for folder in kept.iterdir() if not folder.name.startswith(".")]
+    finished.sort(key=lambda folder: folder.stat().st_mtime, reverse=True)
+    for folder in [*unfinished, *finished[KEPT_ASSEMBLIES:]]:
         shutil.rmtree(folder)

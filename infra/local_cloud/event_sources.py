@@ -43,7 +43,9 @@ def install(cloud: Cloud) -> None:
         if service not in SOURCES:
             raise ValueError(f"{mapping.event_source_arn}: {service} feeds no functions here; queues and tables do")
         source: Source = SOURCES[service](cloud, mapping)
-        threading.Thread(target=_feed, args=(cloud, self, mapping, source), daemon=True, name=f"{service}-source").start()
+        threading.Thread(
+            target=_feed, args=(cloud, self, mapping, source), daemon=True, name=f"{service}-source"
+        ).start()
         return mapping
 
     motos_create = replace(cloud, LambdaBackend, "create_event_source_mapping", create_event_source_mapping)

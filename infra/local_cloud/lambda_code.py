@@ -5,8 +5,11 @@ machine and this Python; else the layer is left out and the environment's own pa
 """
 
 import io
+import os
 import platform
+import shutil
 import sys
+import time
 import uuid
 import zipfile
 from pathlib import Path
@@ -15,6 +18,7 @@ from typing import Any
 from moto.awslambda.models import LambdaFunction
 from moto.awslambda.utils import get_backend
 
+KEPT_SECONDS = 2 * 24 * 3600
 ARCHITECTURES = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}
 
 
@@ -56,4 +60,12 @@ def unpacked(code: bytes, digest: str, cache: Path) -> Path:
         except OSError:
             if not folder.exists():  # no other thread was faster
                 raise
+    os.utime(folder)
     return folder
+
+
+def forget_unused(cache: Path) -> None:
+    """Remove code that no function has used for days."""
+    for folder in cache.iterdir():
+        if time.time() - folder.stat().st_mtime > KEPT_SECONDS:
+            shutil.rmtree(folder)

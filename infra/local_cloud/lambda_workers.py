@@ -26,7 +26,7 @@ from typing import IO, Any
 from moto.awslambda.models import LambdaFunction
 
 from infra.local_cloud.cloud import Cloud
-from infra.local_cloud.lambda_code import import_roots
+from infra.local_cloud.lambda_code import forget_unused, import_roots
 
 WORKER = Path(__file__).with_name("lambda_worker.py")
 START_SECONDS = 60.0
@@ -209,7 +209,9 @@ class Workers:
         self._idle: dict[str, list[Worker]] = defaultdict(list)
         self._slots: dict[str, threading.Semaphore] = defaultdict(lambda: threading.Semaphore(MOST_WORKERS))
         self._lock = threading.Lock()
-        (cloud.state_dir / "functions").mkdir(parents=True, exist_ok=True)
+        code = cloud.state_dir / "functions"
+        code.mkdir(parents=True, exist_ok=True)
+        forget_unused(code)
 
     @contextmanager
     def borrowed(self, function: LambdaFunction) -> Iterator[Worker]:
