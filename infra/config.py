@@ -30,7 +30,10 @@ class Config:
     account: str | None = None
     """None, and `region` None: the account and region of whoever deploys."""
     region: str | None = None
-    projects: tuple[ProjectLimits, ...] = (ProjectLimits("default"), ProjectLimits("demo"))
+    projects: tuple[ProjectLimits, ...] = (ProjectLimits("demo"),)
+    """Projects with limits of their own."""
+    other_projects: ProjectLimits = ProjectLimits("other-projects")
+    """The limits of each project that is not listed; `tunesmith keys create` lets it in."""
     notification_email: str | None = None
     architecture: str = "x86_64"
     """Of functions and their layers: x86_64 or arm64."""

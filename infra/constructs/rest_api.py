@@ -1,6 +1,5 @@
-"""The front door: a REST API whose every route but CORS asks the authorizer, is throttled by project, and
-answers errors
-in the OpenAI envelope even where no function was reached."""
+"""The front door: a REST API whose every route but CORS asks the authorizer, is throttled by project, and answers
+errors in the OpenAI envelope even where no function was reached."""
 
 import json
 
@@ -103,15 +102,18 @@ class FrontDoor(apigateway.RestApi):
             request_validator=self._validator,
         )
 
-    def throttle(self, projects: tuple[ProjectLimits, ...]) -> None:
-        """A plan and a key per project. The key admits nobody: the authorizer names it, for counting."""
-        for project in projects:
-            plan = self.add_usage_plan(
-                f"{project.name}-plan",
-                throttle=apigateway.ThrottleSettings(rate_limit=project.requests_per_second, burst_limit=project.burst),
-                api_stages=[apigateway.UsagePlanPerApiStage(api=self, stage=self.deployment_stage)],
-            )
-            plan.add_api_key(self.add_api_key(f"{project.name}-throttle", value=usage_key(project.name)))
+    def throttle(self, project: ProjectLimits) -> None:
+        """A plan and a key for the project. The key admits nobody: the authorizer names it, for counting."""
+        key = self.add_api_key(f"{project.name}-throttle", value=usage_key(project.name))
+        self.usage_plan(project).add_api_key(key)
+
+    def usage_plan(self, limits: ProjectLimits) -> apigateway.UsagePlan:
+        """How fast each key of the plan may call."""
+        return self.add_usage_plan(
+            f"{limits.name}-plan",
+            throttle=apigateway.ThrottleSettings(rate_limit=limits.requests_per_second, burst_limit=limits.burst),
+            api_stages=[apigateway.UsagePlanPerApiStage(api=self, stage=self.deployment_stage)],
+        )
 
     def _may_write_logs(self, scope: Construct) -> None:
         """API Gateway logs by a role that is set once for the account and region."""

@@ -122,6 +122,7 @@ class ObservabilityStack(Stack):
             gpu_queue_arn=compute.gpu.queue.job_queue_arn,
             job_log_group=compute.job_logs.log_group_name,
             api_url=serving.api.url_for_path("/v1"),
+            other_projects_plan_id=serving.other_projects.usage_plan_id,
             notifications_topic_arn=storage.notifications.topic_arn,
             functions={function.folder: function.function_name for function in functions},
         )

@@ -51,7 +51,9 @@ class ServingStack(Stack):
         v1 = self.api.root.add_resource("v1")
         self.api.proxy(v1, inference_api)
         self.api.proxy(v1.add_resource("tunesmith"), control_api)
-        self.api.throttle(config.projects)
+        for project in config.projects:
+            self.api.throttle(project)
+        self.other_projects = self.api.usage_plan(config.other_projects)
         if config.web_firewall:
             WebFirewall(self, stage_arn=self.api.deployment_stage.stage_arn)
 

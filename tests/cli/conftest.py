@@ -10,7 +10,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from tests.conftest import ACCOUNT, REGION
-from tunesmith.adapters import dynamo, pipeline, runs
+from tunesmith.adapters import dynamo, pipeline, runs, throttling
 from tunesmith.contracts import identity
 from tunesmith.contracts.datasets import Source, SourceKind
 from tunesmith.contracts.models import ModelReference
@@ -27,7 +27,7 @@ Command = Callable[..., Result]
 def platform(tables: dict[str, str], buckets: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Platform:
     """The platform, deployed as far as the command can see."""
     monkeypatch.setenv("TUNESMITH_TARGET", "aws")
-    for cached in (account.target, account.platform, account.operator, pipeline.client):
+    for cached in (account.target, account.platform, account.operator, pipeline.client, throttling.client):
         cached.cache_clear()
     deployed = Platform(
         uploads_bucket=buckets["uploads"],
@@ -39,6 +39,7 @@ def platform(tables: dict[str, str], buckets: dict[str, str], monkeypatch: pytes
         gpu_queue_arn=f"arn:aws:batch:{REGION}:{ACCOUNT}:job-queue/gpu",
         job_log_group="jobs",
         api_url="https://api.example/v1",
+        other_projects_plan_id=boto3.client("apigateway").create_usage_plan(name="other-projects")["id"],
         notifications_topic_arn=f"arn:aws:sns:{REGION}:{ACCOUNT}:notifications",
         functions={},
     )

@@ -12,6 +12,7 @@ from typing import Any
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
+from pydantic import ValidationError
 
 from tunesmith.contracts.platform import PLATFORM_PARAMETER, Platform
 from tunesmith_cli.console import fail
@@ -100,4 +101,10 @@ def platform() -> Platform:
         raise fail(
             f"cannot reach AWS: {error}", "set credentials and AWS_DEFAULT_REGION, or: tunesmith local up"
         ) from error
-    return Platform.model_validate_json(value)
+    try:
+        return Platform.model_validate_json(value)
+    except ValidationError as error:
+        raise fail(
+            f"the platform was deployed by another version of tunesmith ({error.error_count()} facts differ)",
+            "deploy this one: cdk deploy --all, or: tunesmith local down, then up",
+        ) from error

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from tunesmith.adapters import throttling
 from tunesmith.adapters.keys import Keys
 from tunesmith.contracts.keys import ApiKey, Scope
 from tunesmith_cli import account
@@ -31,6 +32,7 @@ def create(
 
         tunesmith keys create --project support --name checkout-service --scope inference
     """
+    throttling.admit(project, account.platform().other_projects_plan_id)
     secret, key = rows().create(project, name, list(scope))
     if as_json:
         print_json(key.model_dump(mode="json") | {"key": secret})

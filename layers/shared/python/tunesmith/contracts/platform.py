@@ -20,6 +20,8 @@ class Platform(Contract):
     """Every job's log lines; a stream per job."""
     api_url: str
     """Ends in `/v1`."""
+    other_projects_plan_id: str
+    """Usage plan of the projects that the deployment does not list."""
     notifications_topic_arn: str
     functions: dict[str, str]
     """Folder name -> physical function name."""
