@@ -14,7 +14,6 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -94,14 +93,9 @@ def _deploy(cloud: Cloud, arguments: argparse.Namespace, api_base_url: str) -> s
     deploy(cloud, synthesized(cloud))
     platform = platform_setup.announce(cloud, api_base_url)
     bases = sorted(arguments.bases.glob("*")) if arguments.bases else []
-    with ThreadPoolExecutor() as pool:
-        tasks = [
-            pool.submit(platform_setup.upload_bases, cloud, platform, bases),
-            pool.submit(platform_setup.warm_up, cloud, platform),
-        ]
-        key = platform_setup.create_key(cloud, platform)
-        for task in tasks:
-            task.result()
+    platform_setup.upload_bases(cloud, platform, bases)
+    key = platform_setup.create_key(cloud, platform)
+    platform_setup.warm_up(cloud, platform)
     return key
 
 
