@@ -11,6 +11,7 @@ from tunesmith.contracts.artifacts import progress_key
 from tunesmith.contracts.jobs import JobName, Progress
 from tunesmith.contracts.platform import Platform
 from tunesmith.contracts.runs import Run, RunStatus, Stage
+from tunesmith_cli import runs
 
 
 def test_runs_are_listed_newest_first(platform: Platform, answer: Callable[..., Any]) -> None:
@@ -49,12 +50,18 @@ def test_watch_ends_with_the_run_and_its_exit_code(
     assert command("runs", "watch", run.request.run_id).exit_code == code
 
 
-def test_watch_shows_what_a_job_reports(platform: Platform, command: Command) -> None:
+def test_watch_shows_what_a_job_reports(platform: Platform, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runs.err, "_force_terminal", True)
     run = put_run(platform, RunStatus.FAILED, Stage.FINETUNE)
     progress = Progress(job=JobName.FINETUNE, done=7, total=19, unit="steps")
     key = progress_key(run.request.run_id, JobName.FINETUNE)
     boto3.client("s3").put_object(Bucket="artifacts", Key=key, Body=progress.model_dump_json())
     assert "7/19 steps" in command("runs", "watch", run.request.run_id).output
+
+
+def test_watch_without_a_terminal_tells_the_stages_in_lines(platform: Platform, command: Command) -> None:
+    run = put_run(platform, RunStatus.FAILED, Stage.FINETUNE)
+    assert "s  finetune" in command("runs", "watch", run.request.run_id).output
 
 
 def test_logs_are_those_of_the_run_alone(queued_run: Run, answer: Callable[..., Any], platform: Platform) -> None:

@@ -120,7 +120,11 @@ def verdict(run: Run) -> str:
 
 
 def follow(run_id: str, seconds: float = 86_400) -> Run:
-    """Show a run's stages with progress bars until it has ended."""
+    """Show a run's stages until it has ended: bars on a terminal, else a line per stage."""
+    return _draw(run_id, seconds) if err.is_terminal else _tell(run_id, seconds)
+
+
+def _draw(run_id: str, seconds: float) -> Run:
     columns = (
         TextColumn("{task.description:<10}"),
         BarColumn(),
@@ -131,6 +135,15 @@ def follow(run_id: str, seconds: float = 86_400) -> Run:
         board = Board(progress, Storage(), account.platform().artifacts_bucket)
         for run in states(run_id, seconds):
             board.show(run)
+    return run
+
+
+def _tell(run_id: str, seconds: float) -> Run:
+    begun, stage = time.monotonic(), None
+    for run in states(run_id, seconds):
+        if run.stage is not stage:
+            stage = run.stage
+            say(f"{time.monotonic() - begun:6.1f} s  {stage}")
     return run
 
 
