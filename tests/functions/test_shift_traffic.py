@@ -20,6 +20,7 @@ from tests.support.promotion import (
 from tunesmith.adapters import alarms, deployments, endpoints
 from tunesmith.adapters.registry import Aliases, Versions
 from tunesmith.contracts.deployments import Deployment, DeploymentStatus
+from tunesmith.contracts.environment import ServeEnv
 from tunesmith.contracts.errors import Conflict, MissingRollbackAlarms, NotApproved
 from tunesmith.contracts.lifecycle import ShiftRequest
 from tunesmith.contracts.models import ApprovalStatus, Candidate
@@ -101,7 +102,7 @@ def test_approved_version_is_asked_for_with_its_files_and_the_recipes_machine(ve
     assert (variant["InstanceType"], variant["InitialInstanceCount"]) == ("ml.m5.xlarge", 1)
     model = sagemaker().describe_model(ModelName=variant["ModelName"])
     container = model["PrimaryContainer"]
-    assert model["ExecutionRoleArn"] == ROLE and "Environment" not in container
+    assert model["ExecutionRoleArn"] == ROLE
     folder = {"S3DataType": "S3Prefix", "CompressionType": "None"}
     assert container["ModelDataSource"]["S3DataSource"] == {"S3Uri": version.adapter.uri} | folder
     [base] = container["AdditionalModelDataSources"]
@@ -251,6 +252,13 @@ def test_restore_after_sagemaker_rolled_back_by_itself_changes_nothing(versions,
     assert shift(champion, restore=True) == first
 
 
+def test_recipe_bounds_what_the_container_answers(versions, shift):
+    request = run_request(serve={"instance_type": "ml.m5.xlarge", "max_new_tokens": 77})
+    deployment = shift(registered(versions), request)
+    told = sagemaker().describe_model(ModelName=deployment.endpoint_config)["PrimaryContainer"]["Environment"]
+    assert ServeEnv.load(told).max_new_tokens == "77"
+
+
 def test_no_request_carries_a_secret_or_the_environment(versions, shift, updates, monkeypatch):
     """Whatever a process knows stays there: CVE-2026-1777 was a key in a training job's environment."""
     secrets = {"TUNESMITH_TEST_SECRET": "s3cr3t-in-the-environment", "AWS_SECRET_ACCESS_KEY": "s3cr3t-of-this-role"}
@@ -267,5 +275,7 @@ def test_no_request_carries_a_secret_or_the_environment(versions, shift, updates
     expected = {"CreateModel", "CreateEndpointConfig", "CreateEndpoint", "UpdateEndpoint", "PutMetricAlarm"}
     assert {name for name, _ in writes} == expected
     for name, body in writes:
-        assert "Environment" not in body and "DataCapture" not in body, name
+        told = json.loads(body).get("PrimaryContainer", {}).get("Environment", {})
+        assert set(told) <= {"MAX_NEW_TOKENS"} and body.count("Environment") == bool(told), name
+        assert "DataCapture" not in body, name
         assert not [value for value in secrets.values() if value in body], name

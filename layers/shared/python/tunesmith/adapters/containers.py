@@ -6,6 +6,7 @@ Nothing about the model travels in the environment: the files say what they are,
 from typing import Any
 
 from tunesmith.contracts.models import ModelReference
+from tunesmith.contracts.recipes import ServeRecipe
 
 BASE_CHANNEL = "base"
 """The container finds it under `additional-model-data-sources/base`."""
@@ -20,6 +21,11 @@ def serving_container(image: str, base: ModelReference, adapter: ModelReference 
         "ModelDataSource": {"S3DataSource": _folder(adapter)},
         "AdditionalModelDataSources": [{"ChannelName": BASE_CHANNEL, "S3DataSource": _folder(base)}],
     }
+
+
+def serving_environment(serve: ServeRecipe) -> dict[str, str]:
+    """What a recipe tells the container, as `contracts.environment.ServeEnv` reads it. The same for every model."""
+    return {"MAX_NEW_TOKENS": str(serve.max_new_tokens)}
 
 
 def _folder(model: ModelReference) -> dict[str, str]:

@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError, WaiterError
 from pydantic import ValidationError
 
 from tunesmith.adapters import alarms
-from tunesmith.adapters.containers import serving_container
+from tunesmith.adapters.containers import serving_container, serving_environment
 from tunesmith.contracts.deployments import ServedModel
 from tunesmith.contracts.errors import Conflict, IntegrityError, MissingRollbackAlarms
 from tunesmith.domain.deploying import BROKEN, CHANGING, VARIANT, EndpointState, Serving, rollback_alarms
@@ -154,6 +154,7 @@ def _deployment_config(instances: int, alarm_names: list[str]) -> dict[str, Any]
 def _make_model(serving: Serving, role_arn: str) -> None:
     name, request = {"ModelName": serving.configuration}, serving.request
     container = serving_container(serving.image, request.base, request.adapter)
+    container["Environment"] = serving_environment(request.serve)
     _make_once(
         lambda: client().describe_model(**name),
         lambda: client().create_model(**name, ExecutionRoleArn=role_arn, PrimaryContainer=container),
