@@ -28,7 +28,6 @@ class Environment(Contract):
 
 class AcceptUploadEnv(Environment):
     uploads_bucket: str
-    artifacts_bucket: str
     models_bucket: str
     uploads_table: str
     datasets_table: str
@@ -36,6 +35,7 @@ class AcceptUploadEnv(Environment):
 
 
 class ReconcileUploadsEnv(AcceptUploadEnv):
+    artifacts_bucket: str
     state_machine_arn: str
 
 
@@ -97,8 +97,6 @@ class RecordStateEnv(Environment):
 
 class DecideRetrainEnv(Environment):
     artifacts_bucket: str
-    models_bucket: str
-    uploads_bucket: str
     runs_table: str
     datasets_table: str
     models_table: str
