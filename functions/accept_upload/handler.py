@@ -51,7 +51,12 @@ def accept(found: ObjectCreated, ours: Origin) -> None:
 
 def report(outcome: uploads.Outcome) -> None:
     upload = outcome.upload
-    facts = {"key": upload.key, "version_id": upload.version_id, "upload_id": upload.upload_id, "run_id": upload.run_id}
+    facts: dict[str, Any] = {
+        "key": upload.key,
+        "version_id": upload.version_id,
+        "upload_id": upload.upload_id,
+        "run_id": upload.run_id,
+    }
     if outcome.repeated:
         count(MetricName.DUPLICATE_EVENT)
         logger.info("accepted before, nothing to do", **facts)

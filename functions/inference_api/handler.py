@@ -8,6 +8,8 @@ from datetime import datetime
 from functools import cache
 from time import monotonic
 
+from aws_lambda_powertools.event_handler import Response
+
 from functions.inference_api.answers import Answer, ask
 from tunesmith.adapters import catalogue, clock
 from tunesmith.adapters.inference import Inference
@@ -24,7 +26,7 @@ from tunesmith.contracts.openai import ChatCompletionRequest, ListPage, Model
 from tunesmith.contracts.traffic import Exchange
 from tunesmith.domain.completions import ModelName, exchange_of, served
 from tunesmith.domain.paging import PageRequest, page
-from tunesmith.entry.api import Api, ApiRequest, Response
+from tunesmith.entry.api import Api, ApiRequest
 from tunesmith.entry.measuring import measure
 from tunesmith.entry.observability import logger
 

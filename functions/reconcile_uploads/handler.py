@@ -1,7 +1,7 @@
 """On a schedule: what events lost is found. Uploads without a row are accepted, queued runs without an execution
-are started."""
+are started, and runs whose execution ended without a word are recorded as ended."""
 
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -12,7 +12,7 @@ from tunesmith.contracts.errors import PlatformError
 from tunesmith.contracts.events import ObjectCreated
 from tunesmith.contracts.metrics import MetricName
 from tunesmith.contracts.runs import RunRequest, RunStatus
-from tunesmith.domain.runs import start_document
+from tunesmith.domain.runs import advance, ending, start_document
 from tunesmith.entry.counting import count
 from tunesmith.entry.observability import logger
 
@@ -23,12 +23,13 @@ env = cache(ReconcileUploadsEnv.load)
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     region = context.invoked_function_arn.split(":")[3]
     accepted = sum([accept(found) for found in uploads.unaccepted(env(), region)])
-    queued = [run.request for run in runs.unfinished(env().runs_table) if run.status is RunStatus.QUEUED]
-    started = sum([start(request) for request in queued])
-    if accepted + started:
-        count(MetricName.RECONCILED, accepted + started)
-    logger.info("reconciled", accepted=accepted, started=started)
-    return {"accepted": accepted, "started": started}
+    unfinished = list(runs.unfinished(env().runs_table))
+    ended = sum([end(run.request) for run in unfinished])
+    started = sum([start(run.request) for run in unfinished if run.status is RunStatus.QUEUED])
+    if accepted + started + ended:
+        count(MetricName.RECONCILED, accepted + started + ended)
+    logger.info("reconciled", accepted=accepted, started=started, ended=ended)
+    return {"accepted": accepted, "started": started, "ended": ended}
 
 
 def accept(found: ObjectCreated) -> bool:
@@ -41,6 +42,17 @@ def accept(found: ObjectCreated) -> bool:
     if outcome.refusal:
         count(MetricName.RUNS_FAILED)
     return not outcome.repeated
+
+
+def end(request: RunRequest) -> bool:
+    """Whether the run's execution had ended and its row did not know."""
+    ended = pipeline.ended_badly(pipeline.execution_arn(env().state_machine_arn, request.run_id))
+    if ended is None:
+        return False
+    moved = runs.move(env().runs_table, request.run_id, partial(advance, record=ending(ended), now=clock.now()))
+    if moved and moved.status is RunStatus.FAILED:
+        count(MetricName.RUNS_FAILED)
+    return moved is not None
 
 
 def start(request: RunRequest) -> bool:

@@ -1,4 +1,8 @@
-"""A step of the state machine: how far a run has come is written into its row, and never backwards."""
+"""A step of the state machine: how far a run has come is written into its row, and never backwards.
+
+Step Functions' own event about an execution that failed, timed out or was stopped comes here as well: where the
+execution could not record its end, this does.
+"""
 
 from functools import cache, partial
 from typing import Any
@@ -7,10 +11,11 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from tunesmith.adapters import clock, runs
 from tunesmith.contracts.environment import RecordStateEnv
+from tunesmith.contracts.events import is_execution_status, parse_execution_ended
 from tunesmith.contracts.lifecycle import StateRecord
 from tunesmith.contracts.metrics import MetricName
 from tunesmith.contracts.runs import RunStatus
-from tunesmith.domain.runs import advance
+from tunesmith.domain.runs import advance, ending
 from tunesmith.entry.counting import count
 from tunesmith.entry.observability import logger
 
@@ -19,10 +24,14 @@ env = cache(RecordStateEnv.load)
 
 @logger.inject_lambda_context
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> None:
-    record = StateRecord.model_validate(event)
+    record = record_of(event)
     run = runs.move(env().runs_table, record.run_id, partial(advance, record=record, now=clock.now()))
     if run is None:
         return logger.info("late or repeated, nothing to do", run_id=record.run_id, stage=record.stage)
     if run.status is RunStatus.FAILED:
         count(MetricName.RUNS_FAILED)
     logger.info("run moved", run_id=record.run_id, status=run.status, stage=run.stage, reasons=run.reasons)
+
+
+def record_of(event: dict[str, Any]) -> StateRecord:
+    return ending(parse_execution_ended(event)) if is_execution_status(event) else StateRecord.model_validate(event)

@@ -5,7 +5,7 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from tunesmith.adapters import pipeline, suites
+from tunesmith.adapters import pipeline, runs, suites
 from tunesmith.adapters.dynamo import unpack
 from tunesmith.adapters.runs import run_of
 from tunesmith.contracts.environment import StartRunEnv
@@ -33,6 +33,10 @@ def queued_request(record: StreamRecord) -> RunRequest | None:
 
 
 def start(request: RunRequest) -> None:
+    """The record tells of the row as it was: a run that was cancelled since is not started."""
+    now = runs.get_run(env().runs_table, request.run_id)
+    if now.status.is_final:
+        return logger.info("run has ended before it was started", run_id=request.run_id, status=now.status)
     suite = suites.pinned(env().datasets_table, request.project, request.dataset)
     document = start_document(request, suite, env().artifacts_bucket)
     started = pipeline.start(env().state_machine_arn, document)

@@ -24,7 +24,7 @@ app = typer.Typer(help="Follow runs, and intervene.", no_args_is_help=True)
 RunArgument = Annotated[str, typer.Argument(help="A run's id, or the beginning of one; default: the newest run.")]
 Project = Annotated[str | None, typer.Option("--project", "-p", help="Only this project's.")]
 
-STAGES = [stage for stage in Stage if stage not in (Stage.QUEUED, Stage.DONE)]
+STAGES = set(Stage) - {Stage.QUEUED, Stage.DONE}
 JOBS_OF_STAGES = {Stage.PREPARE: JobName.PREPARE, Stage.FINETUNE: JobName.FINETUNE, Stage.EVALUATE: JobName.EVALUATE}
 
 
@@ -172,12 +172,9 @@ class Board:
         self._bars: dict[Stage, TaskID] = {}
 
     def show(self, run: Run) -> None:
-        reached = STAGES.index(run.stage) if run.stage in STAGES else (len(STAGES) if run.status.is_final else -1)
-        if run.stage == Stage.DONE:
-            reached = max((STAGES.index(stage) for stage in self._bars), default=-1)
-        for stage in STAGES[: reached + 1]:
-            if stage in self._bars or stage == run.stage:
-                self._show_stage(stage, run, finished=stage != run.stage or run.status.is_final)
+        seen = [*self._bars] if run.stage in self._bars or run.stage not in STAGES else [*self._bars, run.stage]
+        for stage in seen:
+            self._show_stage(stage, run, finished=stage is not run.stage or run.status.is_final)
 
     def _show_stage(self, stage: Stage, run: Run, finished: bool) -> None:
         bar = self._bars.get(stage)

@@ -8,7 +8,7 @@ from rich.table import Table
 
 from tunesmith.adapters import clock
 from tunesmith.contracts.jobs import Role
-from tunesmith.contracts.models import ModelVersion
+from tunesmith.contracts.models import CHAMPION, ModelVersion
 from tunesmith.contracts.recipes import Metric
 from tunesmith.contracts.runs import Run
 from tunesmith_cli import evidence, models
@@ -91,7 +91,7 @@ def _timeline(loop: Loop, stories: list[RunStory]) -> list[Moment]:
         moments.append(Moment(at=story.run.updated_at, title="Run ended", detail=ended))
     if loop.alarm:
         moments.append(Moment(at=loop.alarm.fired_at, title="Alarm", detail=loop.alarm.name))
-    steps = models.aliases().history(PROJECT, PROJECT, models.CHAMPION)
+    steps = models.aliases().history(PROJECT, PROJECT, CHAMPION)
     moments += [
         Moment(at=step.moved_at, title=f"Champion is version {step.version}", detail=step.reason) for step in steps
     ]
