@@ -65,6 +65,7 @@ class LifecycleStack(Stack):
         self._on_quality_alarm(starters.by_name["decide_retrain"])
         self._on_schedule(starters.by_name["reconcile_uploads"])
         self._on_queued_run(starters.by_name["start_run"])
+        self._on_bad_end(steps.by_name["record_state"])
 
     # --- what the state machine is made of
 
@@ -172,6 +173,21 @@ class LifecycleStack(Stack):
 
     def _on_schedule(self, reconcile_uploads: LeanFunction) -> None:
         self._rule("TimeToReconcile", reconcile_uploads, schedule=events.Schedule.rate(RECONCILE_EVERY))
+
+    def _on_bad_end(self, record_state: LeanFunction) -> None:
+        """An execution that is stopped, or that cannot even record its failure, must not leave its run as running."""
+        self._rule(
+            "RunEndedBadly",
+            record_state,
+            event_pattern=events.EventPattern(
+                source=["aws.states"],
+                detail_type=["Step Functions Execution Status Change"],
+                detail={
+                    "stateMachineArn": [self.machine.state_machine_arn],
+                    "status": ["FAILED", "TIMED_OUT", "ABORTED"],
+                },
+            ),
+        )
 
     def _rule(self, name: str, function: LeanFunction, **when: Any) -> None:
         """Both dead letters are one queue: what EventBridge could not deliver, and what the function failed at."""

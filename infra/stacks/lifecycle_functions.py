@@ -61,7 +61,7 @@ class StepFunctions(_Functions):
         self._promote_model()
 
     def _record_state(self) -> None:
-        function = self._function("record_state", RecordStateEnv)
+        function = self._function("record_state", RecordStateEnv, asynchronous=True)
         grants.write_rows(function, self._storage.table(tables.RUNS))
 
     def _plan_run(self) -> None:
@@ -171,7 +171,7 @@ class EventFunctions(_Functions):
         function = self._function(
             "start_run", StartRunEnv, about={"state_machine_arn": self._machine.state_machine_arn}
         )
-        grants.read_rows(function, self._storage.table(tables.DATASETS))
+        grants.read_rows(function, self._storage.table(tables.DATASETS), self._storage.table(tables.RUNS))
         grants.start_executions(function, self._machine)
 
     def _decide_retrain(self) -> None:
@@ -181,7 +181,7 @@ class EventFunctions(_Functions):
         grants.read_rows(function, *(storage.table(spec) for spec in read))
         written = (tables.RUNS, tables.DATASETS, tables.RETRAINING)
         grants.write_rows(function, *(storage.table(spec) for spec in written))
-        grants.query_index(function, storage.table(tables.RUNS), tables.RUNS.indexes[0].name)
+        grants.scan_rows(function, storage.table(tables.RUNS))
         grants.read_objects(function, storage.artifacts, artifacts.FEEDBACK_PREFIX)
         grants.write_objects(function, storage.artifacts, artifacts.FEEDBACK_PREFIX)
         grants.describe_alarms(function)

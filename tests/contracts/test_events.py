@@ -8,7 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tunesmith.contracts.errors import InvalidInput
-from tunesmith.contracts.events import SqsEvent, parse_alarm, parse_object_created, parse_stream
+from tunesmith.contracts.events import (
+    SqsEvent,
+    is_execution_status,
+    parse_alarm,
+    parse_execution_ended,
+    parse_object_created,
+    parse_stream,
+)
 from tunesmith.contracts.lifecycle import ApprovalRequest, StateRecord
 
 EVENTS = Path(__file__).parents[2] / "events"
@@ -25,7 +32,7 @@ PARSERS = {
     "accept_upload": objects_of,
     "decide_retrain": parse_alarm,
     "start_run": parse_stream,
-    "record_state": StateRecord.model_validate,
+    "record_state": lambda event: parse_execution_ended(event) if is_execution_status(event) else StateRecord(**event),
     "request_approval": ApprovalRequest.model_validate,
 }
 CASES = [path for function in PARSERS for path in sorted((EVENTS / function).glob("*.json"))]
@@ -85,3 +92,11 @@ def test_anything_else_is_refused_as_invalid_input(event):
     for parse in (parse_object_created, parse_alarm, parse_stream):
         with pytest.raises(InvalidInput):
             parse(event)
+
+
+@pytest.mark.parametrize("change", [{"status": "SUCCEEDED"}, {"name": "started-by-hand"}])
+def test_execution_that_ended_well_or_is_no_runs_is_refused(change):
+    event = recorded("record_state/execution_failed.json")
+    event["detail"] |= change
+    with pytest.raises(InvalidInput):
+        parse_execution_ended(event)

@@ -8,10 +8,12 @@ from hypothesis import strategies as st
 
 from tests.support.acceptances import accepted
 from tunesmith.contracts.datasets import Suite
+from tunesmith.contracts.errors import RunCancelled
+from tunesmith.contracts.events import ExecutionEnded
 from tunesmith.contracts.identity import digest
 from tunesmith.contracts.lifecycle import Failure, StateRecord
 from tunesmith.contracts.runs import Outcome, Run, RunStatus, Stage
-from tunesmith.domain.runs import STAGES, advance, explain, start_document
+from tunesmith.domain.runs import STAGES, advance, ending, explain, start_document
 
 NOW = "2026-11-24T06:00:00.000Z"
 QUEUED = Run(request=accepted().request, updated_at="2026-11-24T05:45:02.123Z")
@@ -128,3 +130,29 @@ def test_start_document_names_the_pinned_suite():
     prepare = start_document(request, suite, "artifacts").prepare
     assert (prepare.suite_uri, prepare.suite_digest) == (suite.uri, suite.digest)
     assert prepare.output_uri.endswith(f"/{request.dataset_version}/")
+
+
+def ended(status, error=None, cause=None):
+    run_id = QUEUED.request.run_id
+    return ExecutionEnded(execution_arn="arn:x", run_id=run_id, status=status, error=error, cause=cause)
+
+
+@pytest.mark.parametrize(
+    ("execution", "status", "reason"),
+    [
+        (ended("ABORTED", "Cancelled", "cancelled by ada"), RunStatus.CANCELLED, "Cancelled: cancelled by ada"),
+        (ended("ABORTED"), RunStatus.CANCELLED, "execution aborted"),
+        (ended("TIMED_OUT"), RunStatus.FAILED, "execution timed_out"),
+        (ended("FAILED", "States.Runtime", "no $.failure"), RunStatus.FAILED, "States.Runtime: no $.failure"),
+    ],
+)
+def test_bad_end_of_an_execution_ends_its_run_where_it_was(execution, status, reason):
+    run = after(record(stage=Stage.EVALUATE), ending(execution))
+    assert (run.status, run.stage, run.reasons) == (status, Stage.EVALUATE, [reason])
+
+
+def test_cancelled_run_does_not_go_on():
+    run = after(record(), ending(ended("ABORTED")))
+    with pytest.raises(RunCancelled, match="aborted"):
+        advance(run, record(stage=Stage.FINETUNE), NOW)
+    assert advance(run, record(RunStatus.FAILED), NOW) is None

@@ -6,7 +6,7 @@ from functions.accept_upload.handler import lambda_handler as accept_upload
 from functions.record_state.handler import lambda_handler
 from tests.support.edges import eventbridge, open_edges
 from tunesmith.adapters.runs import run_of
-from tunesmith.contracts.errors import NotFound
+from tunesmith.contracts.errors import NotFound, RunCancelled
 from tunesmith.contracts.runs import Outcome, RunStatus, Stage
 
 
@@ -61,3 +61,45 @@ def test_failure_is_recorded_once_with_a_readable_cause_and_counted(run, record,
 def test_record_of_an_unknown_run_is_an_error(run, event, context):
     with pytest.raises(NotFound):
         lambda_handler(event("record_state/running.json"), context)
+
+
+@pytest.fixture
+def execution_ends(run, event, context):
+    """Deliver Step Functions' own event about this run's execution."""
+
+    def deliver(case):
+        told = event(f"record_state/{case}.json")
+        told["detail"]["name"] = run().request.run_id
+        lambda_handler(told, context)
+
+    return deliver
+
+
+@pytest.mark.parametrize(
+    ("case", "status"),
+    [
+        ("execution_stopped", RunStatus.CANCELLED),
+        ("execution_timed_out", RunStatus.FAILED),
+        ("execution_failed", RunStatus.FAILED),
+    ],
+)
+def test_execution_that_could_not_record_its_end_ends_its_run(run, record, execution_ends, case, status):
+    record("running")
+    for _ in range(2):
+        execution_ends(case)
+    assert run().status is status
+    assert len(run().reasons) == 1
+
+
+def test_end_that_the_execution_recorded_itself_stays(run, record, execution_ends):
+    record("batch_failure")
+    before = run()
+    execution_ends("execution_failed")
+    assert run() == before
+
+
+def test_step_of_a_cancelled_run_fails_and_so_stops_it(run, record, execution_ends):
+    execution_ends("execution_stopped")
+    with pytest.raises(RunCancelled):
+        record("running")
+    assert run().status is RunStatus.CANCELLED

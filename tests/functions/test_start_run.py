@@ -8,10 +8,11 @@ import pytest
 from functions.accept_upload.handler import lambda_handler as accept_upload
 from functions.start_run.handler import lambda_handler
 from tests.support.edges import eventbridge, open_edges, stream
-from tunesmith.adapters import suites
+from tunesmith.adapters import dynamo, runs, suites
 from tunesmith.contracts.datasets import Suite
 from tunesmith.contracts.identity import digest
 from tunesmith.contracts.lifecycle import LifecycleState
+from tunesmith.domain.interventions import cancelled
 
 
 @pytest.fixture
@@ -24,9 +25,18 @@ def execution_input(edges, run_id) -> dict:
     return json.loads(boto3.client("stepfunctions").describe_execution(executionArn=arn)["input"])
 
 
-def test_queued_run_is_started_under_its_own_name(edges, context, event):
-    lambda_handler(event("start_run/queued.json"), context)
-    image = event("start_run/queued.json")["Records"][0]["dynamodb"]["NewImage"]
+@pytest.fixture
+def queued(edges, event) -> dict:
+    """The recorded event, whose row is in the table."""
+    told = event("start_run/queued.json")
+    image = told["Records"][0]["dynamodb"]["NewImage"]
+    dynamo.client().put_item(TableName="runs", Item=image)
+    return told
+
+
+def test_queued_run_is_started_under_its_own_name(edges, context, queued):
+    lambda_handler(queued, context)
+    image = queued["Records"][0]["dynamodb"]["NewImage"]
     assert edges.executions() == [image["run_id"]["S"]]
 
 
@@ -59,18 +69,18 @@ def test_pinned_suite_is_what_prepare_decontaminates_against(edges, context):
     assert (prepare["suite_uri"], prepare["suite_digest"]) == (suite.uri, suite.digest)
 
 
-def test_repeated_record_starts_nothing_more(edges, context, event):
+def test_repeated_record_starts_nothing_more(edges, context, queued):
     for _ in range(3):
-        lambda_handler(event("start_run/queued.json"), context)
+        lambda_handler(queued, context)
     assert len(edges.executions()) == 1
 
 
-def test_record_that_comes_after_the_execution_has_ended_starts_nothing(edges, context, event):
-    lambda_handler(event("start_run/queued.json"), context)
+def test_record_that_comes_after_the_execution_has_ended_starts_nothing(edges, context, queued):
+    lambda_handler(queued, context)
     states = boto3.client("stepfunctions")
     [execution] = states.list_executions(stateMachineArn=edges.state_machine_arn)["executions"]
     states.stop_execution(executionArn=execution["executionArn"])
-    lambda_handler(event("start_run/queued.json"), context)
+    lambda_handler(queued, context)
     assert len(edges.executions()) == 1
 
 
@@ -83,4 +93,11 @@ def test_run_that_was_recorded_as_failed_is_not_started(edges, context):
     edges.write_recipe("no_such_key: 1")
     accept_upload(eventbridge(edges.upload()), context)
     lambda_handler(stream(*edges.rows("runs")), context)
+    assert edges.executions() == []
+
+
+def test_run_that_was_cancelled_before_its_record_came_is_not_started(edges, context, queued):
+    [row] = edges.rows("runs")
+    runs.move("runs", row["run_id"], lambda run: cancelled(run, "ada", "2026-11-24T06:00:00Z"))
+    lambda_handler(queued, context)
     assert edges.executions() == []

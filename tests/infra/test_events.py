@@ -15,7 +15,7 @@ def undelivered(rule: dict[str, Any]) -> list[str]:
 
 def test_every_target_has_dead_letters_and_retries(synthesized: Synthesized) -> None:
     rules = synthesized.resources("AWS::Events::Rule")
-    assert len(rules) == 3
+    assert len(rules) == 4
     assert [name for name, rule in rules.items() if undelivered(rule)] == []
     assert all("RetryPolicy" in target for rule in rules.values() for target in rule["Targets"])
 
@@ -28,7 +28,7 @@ def test_asynchronous_functions_keep_what_they_failed_at(synthesized: Synthesize
     functions = synthesized.resources("AWS::Lambda::Function")
     targets = str([rule["Targets"] for rule in synthesized.resources("AWS::Events::Rule").values()])
     called = {name: body for name, body in functions.items() if name.partition("/")[2] in targets}
-    assert len(called) == 3
+    assert len(called) == 4
     assert [name for name, function in called.items() if "DeadLetterConfig" not in function] == []
 
 
@@ -81,6 +81,14 @@ def test_queued_runs_reach_start_run_however_often_it_takes(synthesized: Synthes
     assert json.loads(mapping["FilterCriteria"]["Filters"][0]["Pattern"]) == {"eventName": ["INSERT"]}
 
 
+def test_execution_that_ends_badly_is_recorded_by_whoever_is_left(synthesized: Synthesized) -> None:
+    rules = synthesized.resources("AWS::Events::Rule").values()
+    [rule] = [found for found in rules if found.get("EventPattern", {}).get("source") == ["aws.states"]]
+    assert rule["EventPattern"]["detail"]["status"] == ["FAILED", "TIMED_OUT", "ABORTED"]
+    [machine] = rule["EventPattern"]["detail"]["stateMachineArn"]
+    assert "Machine" in str(machine) and "recordstate" in str(rule["Targets"][0]["Arn"])
+
+
 def allowed(policies: dict[str, dict[str, Any]], service: str, action: str) -> int:
     """How many statements let the service do that."""
     return sum(
@@ -100,4 +108,4 @@ def test_alarms_may_publish_to_the_topic(synthesized: Synthesized) -> None:
 
 
 def test_undeliverable_events_may_be_sent_to_their_queues(synthesized: Synthesized) -> None:
-    assert allowed(synthesized.resources("AWS::SQS::QueuePolicy"), "events", "sqs:SendMessage") == 3
+    assert allowed(synthesized.resources("AWS::SQS::QueuePolicy"), "events", "sqs:SendMessage") == 4

@@ -27,7 +27,8 @@ def test_every_row_is_accounted_for_and_broken_lines_are_named(loop: Loop, first
 def test_version_is_mirrored_to_sagemakers_registry(loop: Loop, first_run: Run) -> None:
     [package] = packages_of(loop, first_run)
     assert package["ModelApprovalStatus"] == "Approved"
-    assert package["CustomerMetadataProperties"]["adapter_digest"] == champion(loop)["adapter_digest"]
+    version = json.loads(loop.row("models", model="demo/demo", entry="version#00001")["document"])
+    assert package["CustomerMetadataProperties"]["adapter_digest"] == version["adapter"]["digest"]
 
 
 def test_endpoint_serves_the_version_and_can_be_rolled_back(loop: Loop, first_run: Run) -> None:
@@ -62,8 +63,3 @@ def packages_of(loop: Loop, run: Run) -> list[dict]:
     listed = client.list_model_packages(ModelPackageGroupName=group["ModelPackageGroupName"])["ModelPackageSummaryList"]
     found = [client.describe_model_package(ModelPackageName=package["ModelPackageArn"]) for package in listed]
     return [package for package in found if package["CustomerMetadataProperties"]["run_id"] == run.request.run_id]
-
-
-def champion(loop: Loop) -> dict:
-    found: dict = json.loads(loop.row("aliases", model="demo/demo", entry="alias#champion")["document"])
-    return found

@@ -84,7 +84,7 @@ class Loop:
     def cli(self, *arguments: str) -> Any:
         """What the `tunesmith` command answers as JSON."""
         environment = os.environ | {"TUNESMITH_STATE_DIR": self.cloud.state_dir, "TUNESMITH_TARGET": "local"}
-        command = [sys.executable, "-m", "tunesmith_cli", *arguments, "--json"]
+        command = [sys.executable, "-m", "tunesmith_cli.main", *arguments, "--json"]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)

@@ -9,10 +9,13 @@ import boto3
 from botocore.exceptions import ClientError
 
 from tunesmith.contracts.errors import Conflict, NotFound
+from tunesmith.contracts.events import ExecutionEnded
 from tunesmith.contracts.lifecycle import LifecycleState
 
 ANSWERED = {"TaskDoesNotExist", "TaskTimedOut", "InvalidToken"}
 """How Step Functions says that nobody waits for this token any more."""
+
+ENDED_BADLY = {"FAILED", "TIMED_OUT", "ABORTED"}
 
 
 @cache
@@ -49,6 +52,20 @@ def describe(arn: str) -> dict[str, Any] | None:
             raise
         return None
     return found
+
+
+def ended_badly(arn: str) -> ExecutionEnded | None:
+    """How an execution ended, where it failed, timed out or was stopped; None where it did not, or there is none."""
+    found = describe(arn)
+    if found is None or found["status"] not in ENDED_BADLY:
+        return None
+    return ExecutionEnded(
+        execution_arn=arn,
+        run_id=found["name"],
+        status=found["status"],
+        error=found.get("error"),
+        cause=found.get("cause"),
+    )
 
 
 def stop(arn: str, reason: str) -> None:

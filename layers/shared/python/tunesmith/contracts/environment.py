@@ -42,6 +42,7 @@ class ReconcileUploadsEnv(AcceptUploadEnv):
 class StartRunEnv(Environment):
     artifacts_bucket: str
     datasets_table: str
+    runs_table: str
     state_machine_arn: str
 
 

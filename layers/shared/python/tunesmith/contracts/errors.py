@@ -50,6 +50,12 @@ class Conflict(PlatformError):
     code = "conflict"
 
 
+class RunCancelled(PlatformError):
+    """Raised when a run goes on that somebody has cancelled."""
+
+    code = "run_cancelled"
+
+
 class NotAuthorized(PlatformError):
     """Raised when the caller may not do this."""
 

@@ -12,7 +12,7 @@ from urllib.parse import unquote_plus
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from tunesmith.contracts.base import Contract
+from tunesmith.contracts.base import Contract, RunId
 from tunesmith.contracts.errors import InvalidInput
 
 M = TypeVar("M", bound=BaseModel)
@@ -285,6 +285,45 @@ class StreamEvent(AwsEvent):
 
 def parse_stream(event: dict[str, Any]) -> list[StreamRecord]:
     return _parse(StreamEvent, event).records
+
+
+# --- Step Functions
+
+
+class ExecutionEnded(Contract):
+    """An execution of the lifecycle that ended, but not as it should."""
+
+    execution_arn: str
+    run_id: RunId = Field(description="the execution's name")
+    status: Literal["FAILED", "TIMED_OUT", "ABORTED"]
+    error: str | None
+    cause: str | None
+
+
+class _ExecutionDetail(AwsEvent):
+    execution_arn: str = Field(alias="executionArn")
+    name: str
+    status: Literal["FAILED", "TIMED_OUT", "ABORTED"]
+    error: str | None = None
+    cause: str | None = None
+
+
+class ExecutionStatusEvent(AwsEvent):
+    source: Literal["aws.states"]
+    detail_type: Literal["Step Functions Execution Status Change"] = Field(alias="detail-type")
+    detail: _ExecutionDetail
+
+
+def is_execution_status(event: dict[str, Any]) -> bool:
+    """Whether Step Functions says this, and not a step of the state machine."""
+    return event.get("source") == "aws.states"
+
+
+def parse_execution_ended(event: dict[str, Any]) -> ExecutionEnded:
+    """Raises InvalidInput where the event is another, or the execution is not a run's."""
+    detail = _parse(ExecutionStatusEvent, event).detail
+    found = {"execution_arn": detail.execution_arn, "run_id": detail.name}
+    return _parse(ExecutionEnded, found | detail.model_dump(include={"status", "error", "cause"}))
 
 
 def _json(text: str) -> dict[str, Any]:

@@ -6,7 +6,8 @@ from typing import Any
 from tunesmith.contracts.artifacts import dataset_prefix, s3_uri
 from tunesmith.contracts.base import Timestamp
 from tunesmith.contracts.datasets import Suite
-from tunesmith.contracts.errors import Conflict
+from tunesmith.contracts.errors import Conflict, RunCancelled
+from tunesmith.contracts.events import ExecutionEnded
 from tunesmith.contracts.jobs import ExitCode, PrepareParams
 from tunesmith.contracts.lifecycle import Failure, LifecycleState, StateRecord
 from tunesmith.contracts.runs import Run, RunRequest, RunStatus, Stage
@@ -44,8 +45,11 @@ def start_document(request: RunRequest, suite: Suite | None, artifacts_bucket: s
 def advance(run: Run, record: StateRecord, now: Timestamp) -> Run | None:
     """The run after the record; None where the record is late or repeated and changes nothing.
 
-    A final status is never left, and stages only go forward, so records may come twice and in any order.
+    A final status is never left, and stages only go forward, so records may come twice and in any order. Raises
+    RunCancelled where the record says that a cancelled run goes on: that must stop it.
     """
+    if run.status is RunStatus.CANCELLED and not record.status.is_final:
+        raise RunCancelled(f"run {run.request.run_id} was cancelled: {'; '.join(run.reasons)}")
     if run.status.is_final or not _is_ahead(run, record):
         return None
     failed = record.status in (RunStatus.FAILED, RunStatus.CANCELLED)
@@ -60,6 +64,19 @@ def advance(run: Run, record: StateRecord, now: Timestamp) -> Run | None:
         }
     )
     return None if changed == run else changed.model_copy(update={"updated_at": now})
+
+
+def ending(ended: ExecutionEnded) -> StateRecord:
+    """What is recorded of a run whose execution ended without having said so itself."""
+    stopped = ended.status == "ABORTED"
+    told = Failure(Error=ended.error or f"execution {ended.status.lower()}", Cause=ended.cause or "")
+    return StateRecord(
+        run_id=ended.run_id,
+        status=RunStatus.CANCELLED if stopped else RunStatus.FAILED,
+        stage=Stage.DONE,
+        failure=told,
+        execution_arn=ended.execution_arn,
+    )
 
 
 def await_approval(run: Run, now: Timestamp) -> Run:
