@@ -1,4 +1,4 @@
-"""The answer of a champion's endpoint: whole or as server-sent events, and made by the champion."""
+"""The answer of a model's endpoint: whole or as server-sent events."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,7 @@ from tunesmith.adapters.inference import Inference
 from tunesmith.contracts.deployments import endpoint_name
 from tunesmith.contracts.models import Alias
 from tunesmith.contracts.openai import ChatCompletion, ChatCompletionChunk, ChatCompletionRequest, StreamOptions
-from tunesmith.domain.completions import END_OF_STREAM, check_served_by, event_of, fold, read_chunks, read_completion
+from tunesmith.domain.completions import END_OF_STREAM, event_of, fold, read_chunks, read_completion
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,10 +19,8 @@ class Answer:
 
 
 def ask(inference: Inference, champion: Alias, asked: ChatCompletionRequest) -> Answer:
-    """Raises EndpointUnavailable where the champion does not answer, or another model does."""
-    answer = _streamed(inference, champion, asked) if asked.stream else _whole(inference, champion, asked)
-    check_served_by(champion, answer.completion.system_fingerprint)
-    return answer
+    """Raises EndpointUnavailable where the endpoint does not answer. Who answered stands in the completion."""
+    return _streamed(inference, champion, asked) if asked.stream else _whole(inference, champion, asked)
 
 
 def _whole(inference: Inference, champion: Alias, asked: ChatCompletionRequest) -> Answer:

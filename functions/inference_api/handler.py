@@ -1,7 +1,7 @@
 """/v1/chat/completions and /v1/models: the OpenAI API in front of a project's champions.
 
-A champion is the version that was promoted; its endpoint answers in its name or not at all: an unknown model is a 404,
-and another model behind the endpoint is a 503, never somebody else's answer.
+A champion is the version that was promoted; its endpoint answers in its name, or in that of the version that a rollout
+is putting in its place, or not at all: an unknown model is a 404, and any other model behind the endpoint is a 503.
 """
 
 from datetime import datetime
@@ -11,12 +11,13 @@ from time import monotonic
 from aws_lambda_powertools.event_handler import Response
 
 from functions.inference_api.answers import Answer, ask
-from tunesmith.adapters import catalogue, clock
+from tunesmith.adapters import catalogue, clock, deployments
 from tunesmith.adapters.inference import Inference
 from tunesmith.adapters.registry import Aliases, Versions
 from tunesmith.adapters.runs import get_run
 from tunesmith.adapters.storage import Storage
 from tunesmith.adapters.traffic import Traffic
+from tunesmith.contracts.deployments import endpoint_name
 from tunesmith.contracts.environment import InferenceApiEnv
 from tunesmith.contracts.errors import EndpointUnavailable
 from tunesmith.contracts.keys import Caller, Scope
@@ -24,7 +25,7 @@ from tunesmith.contracts.metrics import MetricName
 from tunesmith.contracts.models import CHAMPION, Alias
 from tunesmith.contracts.openai import ChatCompletionRequest, ListPage, Model
 from tunesmith.contracts.traffic import Exchange
-from tunesmith.domain.completions import ModelName, exchange_of, served
+from tunesmith.domain.completions import ModelName, answering, exchange_of, served
 from tunesmith.domain.paging import PageRequest, page
 from tunesmith.entry.api import Api, ApiRequest
 from tunesmith.entry.measuring import measure
@@ -44,10 +45,11 @@ def complete_chat(request: ApiRequest) -> Response[str]:
     started = monotonic()
     try:
         answer = ask(inference(), champion, asked)
+        served_by = who_answered(champion, asked.model, answer.completion.system_fingerprint)
     except EndpointUnavailable:
         measure(champion.project, champion.model, {MetricName.REQUESTS: 1, MetricName.ERRORS: 1})
         raise
-    record(request.caller, champion, asked, answer, seconds=monotonic() - started)
+    record(request.caller, served_by, asked, answer, seconds=monotonic() - started)
     return Response(200, answer.content_type, answer.body)
 
 
@@ -68,12 +70,20 @@ def champion_of(project: str, name: str) -> Alias:
     return served(name, Aliases(env().aliases_table).get(project, model, CHAMPION))
 
 
-def record(caller: Caller, champion: Alias, asked: ChatCompletionRequest, answer: Answer, seconds: float) -> None:
+def who_answered(champion: Alias, name: str, fingerprint: str) -> Alias:
+    """Looks for a rollout only where the champion did not answer itself."""
+    if fingerprint == champion.adapter_digest:
+        return champion
+    found = deployments.get(env().deployments_table, endpoint_name(champion.project, champion.model))
+    return answering(name, champion, fingerprint, found.request if found else None)
+
+
+def record(caller: Caller, served_by: Alias, asked: ChatCompletionRequest, answer: Answer, seconds: float) -> None:
     """Keep the exchange where the model's recipe says so, and count it."""
-    exchange = exchange_of(caller, champion, asked, answer.completion, seconds, clock.now())
-    if is_captured(champion.project, champion.model, champion.version):
+    exchange = exchange_of(caller, served_by, asked, answer.completion, seconds, clock.now())
+    if is_captured(served_by.project, served_by.model, served_by.version):
         Traffic(env().artifacts_bucket, storage()).capture(exchange)
-    measure(champion.project, champion.model, measurements(exchange))
+    measure(served_by.project, served_by.model, measurements(exchange))
 
 
 @cache

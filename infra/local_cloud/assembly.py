@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import subprocess
+import time
 import uuid
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
@@ -24,7 +25,7 @@ SOURCES = (
     ".dockerignore",
 )
 """All that the templates and the functions' code depend on. The code of jobs runs from the working tree."""
-KEPT_ASSEMBLIES = 3
+KEPT_ASSEMBLIES = 8
 SYNTH_SECONDS = 600
 
 
@@ -130,14 +131,14 @@ def _read(file: Path) -> dict[str, Any]:
 def synthesized(
     cloud: Cloud, repository: Path = REPOSITORY, command: tuple[str, ...] = ("-m", "infra.app")
 ) -> Assembly:
-    """The assembly of the working tree as it is now."""
-    kept = cloud.state_dir / "cloud-assembly"
+    """The assembly of the working tree as it is now. All local clouds of a working tree share what was synthesized."""
+    kept = repository / ".tunesmith" / "cloud-assembly"
     folder = kept / source_digest(repository)
     if not folder.exists():
         fresh = kept / f".{uuid.uuid4().hex}"
         fresh.mkdir(parents=True)
         _synthesize(cloud, repository, command, fresh)
-        fresh.rename(folder)
+        _keep(fresh, folder)
     os.utime(folder)
     _forget_old(kept)
     return Assembly(folder, cloud.account, cloud.region)
@@ -181,10 +182,20 @@ def _synthesize(cloud: Cloud, repository: Path, command: tuple[str, ...], folder
         raise SynthFailed(f"`python {' '.join(command)}` ended with {status}; the end of {log}:\n{last}")
 
 
+def _keep(fresh: Path, folder: Path) -> None:
+    try:
+        fresh.rename(folder)
+    except OSError:  # another local cloud was faster with the same
+        if not folder.exists():
+            raise
+        shutil.rmtree(fresh)
+
+
 def _forget_old(kept: Path) -> None:
     """Keep the assemblies used last; what an interrupted synth left goes too."""
-    unfinished = [folder for folder in kept.iterdir() if folder.name.startswith(".")]
-    finished = [folder for folder in kept.iterdir() if not folder.name.startswith(".")]
-    finished.sort(key=lambda folder: folder.stat().st_mtime, reverse=True)
+    stale = time.time() - 2 * SYNTH_SECONDS
+    used = sorted(kept.iterdir(), key=lambda folder: folder.stat().st_mtime, reverse=True)
+    unfinished = [folder for folder in used if folder.name.startswith(".") and folder.stat().st_mtime < stale]
+    finished = [folder for folder in used if not folder.name.startswith(".")]
     for folder in [*unfinished, *finished[KEPT_ASSEMBLIES:]]:
-        shutil.rmtree(folder)
+        shutil.rmtree(folder, ignore_errors=True)

@@ -81,7 +81,7 @@ class ServingStack(Stack):
             memory_mb=1024,
             timeout=API_TIMEOUT,
         )
-        read = (tables.MODELS, tables.ALIASES, tables.RUNS)
+        read = (tables.MODELS, tables.ALIASES, tables.RUNS, tables.DEPLOYMENTS)
         grants.read_rows(function, *(storage.table(spec) for spec in read))
         grants.scan_rows(function, storage.table(tables.ALIASES))
         grants.invoke_endpoints(function)

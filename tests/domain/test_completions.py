@@ -4,14 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tunesmith.contracts.deployments import DeploymentRequest
 from tunesmith.contracts.errors import EndpointUnavailable, ModelNotFound
 from tunesmith.contracts.identity import digest
-from tunesmith.contracts.models import Alias
+from tunesmith.contracts.models import Alias, ModelReference
 from tunesmith.contracts.openai import ChatCompletionChunk, ChunkChoice, Delta, Usage
+from tunesmith.contracts.recipes import MonitorRecipe, ServeRecipe
 from tunesmith.domain.completions import (
     END_OF_STREAM,
     ModelName,
-    check_served_by,
+    answering,
     event_of,
     fold,
     read_chunks,
@@ -19,6 +21,7 @@ from tunesmith.domain.completions import (
     served,
 )
 
+BASE = ModelReference(uri="s3://models/bases/b/", digest=digest("b"))
 CHAMPION = Alias(
     project="demo",
     model="docs",
@@ -29,6 +32,19 @@ CHAMPION = Alias(
     moved_at="2026-11-24T05:00:00.000Z",
     reason="it gains",
 )
+
+
+def rollout_of(name: str) -> DeploymentRequest:
+    return DeploymentRequest(
+        run_id=f"run-{digest(name)[:32]}",
+        project="demo",
+        model="docs",
+        version=4,
+        base=BASE,
+        adapter=ModelReference(uri=f"s3://models/adapters/{name}/", digest=digest(name)),
+        serve=ServeRecipe(),
+        monitor=MonitorRecipe(),
+    )
 
 
 def chunks(texts: list[str], finish: bool = True, usage: bool = True) -> list[ChatCompletionChunk]:
@@ -72,10 +88,25 @@ def test_what_does_not_serve_is_not_found(name: str, champion: Alias | None) -> 
         served(name, champion)
 
 
-def test_other_model_behind_the_endpoint_is_noticed() -> None:
-    check_served_by(CHAMPION, digest("third"))
-    with pytest.raises(EndpointUnavailable):
-        check_served_by(CHAMPION, digest("base"))
+def test_champion_answers_for_itself() -> None:
+    assert answering("docs", CHAMPION, digest("third"), rollout=None) == CHAMPION
+
+
+@pytest.mark.parametrize("fingerprint", ["base", "second"])
+def test_other_model_behind_the_endpoint_is_noticed(fingerprint: str) -> None:
+    for rollout in (None, rollout_of("fourth")):
+        with pytest.raises(EndpointUnavailable, match="nobody asked for"):
+            answering("docs", CHAMPION, digest(fingerprint), rollout)
+
+
+def test_version_that_takes_the_place_of_the_champion_answers_as_itself() -> None:
+    found = answering("docs", CHAMPION, digest("fourth"), rollout_of("fourth"))
+    assert (found.version, found.adapter_digest) == (4, digest("fourth"))
+
+
+def test_version_asked_by_number_is_answered_by_no_other() -> None:
+    with pytest.raises(EndpointUnavailable, match="version 4 is taking the place"):
+        answering("docs@3", CHAMPION, digest("fourth"), rollout_of("fourth"))
 
 
 def test_fold_joins_the_text_and_keeps_reason_and_usage() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from functions.inference_api import handler
 from tests.support.logs import record_logs
-from tests.support.production import api_event, promote, register
+from tests.support.production import api_event, ask_for, promote, register
 from tests.support.sagemaker_runtime import sagemaker_runtime
 from tunesmith.contracts.artifacts import traffic_key
 from tunesmith.contracts.identity import digest
@@ -69,7 +69,7 @@ def container() -> Container:
 
 @pytest.fixture
 def platform(tables, buckets, monkeypatch, container) -> Iterator[dict[str, str]]:
-    for name in ("runs", "models", "aliases"):
+    for name in ("runs", "models", "aliases", "deployments"):
         monkeypatch.setenv(f"{name.upper()}_TABLE", tables[name])
     monkeypatch.setenv("ARTIFACTS_BUCKET", buckets["artifacts"])
     for cached in (handler.env, handler.inference, handler.storage, handler.is_captured):
@@ -155,6 +155,28 @@ def test_other_model_behind_the_endpoint_is_a_503(platform, container, call, str
     status, answer = call(chat(stream=stream))
     assert (status, answer["error"]["code"]) == (503, "endpoint_unavailable")
     assert captured() == []
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_version_that_a_rollout_is_putting_in_place_answers_in_its_own_name(
+    platform, container, call, stream: bool, context
+) -> None:
+    promote(platform, "demo", "docs", "good")
+    ask_for(platform, register(platform, "demo", "docs", "better"))
+    container.served = "better"
+    assert handler.lambda_handler(chat(stream=stream), context)["statusCode"] == 200
+    body = boto3.client("s3").get_object(Bucket="artifacts", Key=captured()[0])["Body"].read()
+    kept = Exchange.model_validate_json(body)
+    assert (kept.version, kept.model_digest) == (2, digest("better"))
+
+
+def test_rollout_does_not_answer_for_a_version_asked_by_number(platform, container, call) -> None:
+    promote(platform, "demo", "docs", "good")
+    ask_for(platform, register(platform, "demo", "docs", "better"))
+    container.served = "better"
+    status, answer = call(chat("docs@1"))
+    assert (status, captured()) == (503, [])
+    assert "version 2 is taking the place" in answer["error"]["message"]
 
 
 def test_endpoint_that_does_not_exist_is_a_503_to_retry(platform, context) -> None:

@@ -31,7 +31,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Served:
 
 @pytest.fixture
 def ask(served, tables, buckets, monkeypatch, context) -> Iterator[Ask]:
-    for name in ("runs", "models", "aliases"):
+    for name in ("runs", "models", "aliases", "deployments"):
         monkeypatch.setenv(f"{name.upper()}_TABLE", tables[name])
     monkeypatch.setenv("ARTIFACTS_BUCKET", buckets["artifacts"])
     for cached in (handler.env, handler.inference, handler.storage, handler.is_captured):

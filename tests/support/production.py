@@ -4,15 +4,17 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from tunesmith.adapters import dynamo
+from tunesmith.adapters import deployments, dynamo
 from tunesmith.adapters.registry import Aliases, Versions
 from tunesmith.adapters.runs import new_run
 from tunesmith.contracts.datasets import Source
+from tunesmith.contracts.deployments import DeploymentRequest, endpoint_name
 from tunesmith.contracts.identity import digest
 from tunesmith.contracts.keys import Caller, Scope
 from tunesmith.contracts.models import CHAMPION, ApprovalStatus, Candidate, ModelReference, ModelVersion
 from tunesmith.contracts.recipes import MonitorRecipe, Recipe
 from tunesmith.contracts.runs import Run, RunRequest, Trigger
+from tunesmith.domain.deploying import Serving
 
 CREATED_AT = "2026-11-24T05:00:00.000Z"
 BASE = ModelReference(uri="s3://models/bases/base/", digest=digest("base"))
@@ -64,6 +66,23 @@ def promote(
     version = register(tables, project, model, name, capture, adapter)
     Aliases(tables["aliases"]).move(CHAMPION, version, cause=name, reason="it gains", moved_at=CREATED_AT)
     return version
+
+
+def ask_for(tables: Mapping[str, str], version: ModelVersion) -> None:
+    """Write down that a rollout asked the model's endpoint for this version."""
+    recipe = Recipe()
+    request = DeploymentRequest(
+        run_id=version.run_id,
+        project=version.project,
+        model=version.model,
+        version=version.version,
+        base=version.base,
+        adapter=version.adapter,
+        serve=recipe.serve,
+        monitor=recipe.monitor,
+    )
+    endpoint = endpoint_name(version.project, version.model)
+    deployments.record(tables["deployments"], Serving(request, "image", endpoint, f"{endpoint}-config"))
 
 
 def api_event(

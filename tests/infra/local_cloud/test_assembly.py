@@ -63,4 +63,4 @@ def test_old_assemblies_are_forgotten(cloud: Cloud, repository: Path) -> None:
 def test_failed_synth_says_why_and_leaves_nothing(cloud: Cloud, repository: Path) -> None:
     with pytest.raises(SynthFailed, match="no such construct"):
         synthesized(cloud, repository, ("-c", "raise SystemExit('no such construct')"))
-    assert not list((cloud.state_dir / "cloud-assembly").iterdir())
+    assert not list((repository / ".tunesmith" / "cloud-assembly").iterdir())

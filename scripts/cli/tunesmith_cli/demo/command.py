@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.panel import Panel
-from rich.syntax import Syntax
 
 from tunesmith.contracts.runs import Outcome, Run
 from tunesmith_cli import account, runs
@@ -119,9 +117,8 @@ def _show(finished: LoopOutcome, folder: Path, state_dir: Path) -> None:
     say(f"For machines:       {(folder / 'summary.json').resolve()}")
     state = account.local_state(state_dir)
     if state is not None:
-        out.print(
-            Panel(Syntax(_snippets(state), "bash", background_color="default"), title="Try it", title_align="left")
-        )
+        step("Try it", "It speaks the OpenAI API.")
+        out.print(_snippets(state), markup=False, soft_wrap=True)
 
 
 def _snippets(state: account.LocalState) -> str:

@@ -111,6 +111,7 @@ class InferenceApiEnv(Environment):
     runs_table: str
     models_table: str
     aliases_table: str
+    deployments_table: str
 
 
 class ControlApiEnv(Environment):

@@ -8,6 +8,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 
 from tunesmith.contracts.base import Timestamp
+from tunesmith.contracts.deployments import DeploymentRequest
 from tunesmith.contracts.errors import EndpointUnavailable, ModelNotFound
 from tunesmith.contracts.keys import Caller
 from tunesmith.contracts.models import CHAMPION, Alias
@@ -62,13 +63,25 @@ def no_such_model(name: str) -> ModelNotFound:
     return ModelNotFound(f"the model {name!r} does not exist in this project, or nothing serves it")
 
 
-def check_served_by(champion: Alias, fingerprint: str) -> None:
-    """Raises EndpointUnavailable where another model answered than the one that was promoted."""
-    if fingerprint != champion.adapter_digest:
+def answering(name: str, champion: Alias, fingerprint: str, rollout: DeploymentRequest | None) -> Alias:
+    """Who answered: the champion, or the version that a rollout is putting in its place at this moment, which has
+    passed the gate and serves before the alias moves.
+
+    Raises EndpointUnavailable where it was neither, or where `name` asks for a version and another one answered.
+    """
+    if fingerprint == champion.adapter_digest:
+        return champion
+    if rollout is None or rollout.adapter is None or rollout.adapter.digest != fingerprint:
         raise EndpointUnavailable(
-            f"{champion.model}: version {champion.version} is in production, but its endpoint serves another model "
-            "right now (a rollout is under way); try again soon"
+            f"{champion.model}: version {champion.version} is in production, but its endpoint serves a model that "
+            "nobody asked for; try again soon"
         )
+    if ModelName.parse(name).version is not None:
+        raise EndpointUnavailable(
+            f"{champion.model}: version {rollout.version} is taking the place of version {champion.version} right now; "
+            f"ask for {champion.model!r} without a version, or try again soon"
+        )
+    return champion.model_copy(update={"version": rollout.version, "adapter_digest": fingerprint})
 
 
 def fold(chunks: Iterable[ChatCompletionChunk]) -> ChatCompletion:
@@ -98,7 +111,7 @@ def fold(chunks: Iterable[ChatCompletionChunk]) -> ChatCompletion:
 
 def exchange_of(
     caller: Caller,
-    champion: Alias,
+    served_by: Alias,
     asked: ChatCompletionRequest,
     completion: ChatCompletion,
     seconds: float,
@@ -108,9 +121,9 @@ def exchange_of(
     choice = completion.choices[0]
     return Exchange(
         completion_id=completion.id,
-        project=champion.project,
-        model=champion.model,
-        version=champion.version,
+        project=served_by.project,
+        model=served_by.model,
+        version=served_by.version,
         model_digest=completion.system_fingerprint,
         key_id=caller.key_id,
         messages=[{"role": message.role, "content": message.text} for message in asked.messages],
