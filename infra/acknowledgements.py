@@ -23,10 +23,14 @@ STEPS = (
 )
 SYNCHRONOUS = (
     *(f"{SERVING}/{name}" for name in ("authorize", "inference_api", "control_api")),
-    *(f"{STEP}/{name}" for name in STEPS),
+    *(f"{STEP}/{name}" for name in STEPS if name != "record_state"),
     f"{EVENT}/start_run",
 )
-ASYNCHRONOUS = tuple(f"{EVENT}/{name}" for name in ("accept_upload", "reconcile_uploads", "decide_retrain"))
+ASYNCHRONOUS = (
+    *(f"{EVENT}/{name}" for name in ("accept_upload", "reconcile_uploads", "decide_retrain")),
+    f"{STEP}/record_state",
+)
+"""Invoked by events; `record_state` by the state machine too."""
 FUNCTIONS = SYNCHRONOUS + ASYNCHRONOUS
 
 UPLOADS = "TunesmithStorage:ExportsOutputFnGetAttUploads4F6EB0FDArn5513CBEA"
