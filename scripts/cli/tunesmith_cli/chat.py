@@ -1,6 +1,5 @@
 """`tunesmith chat`: talk to what serves."""
 
-import os
 import sys
 from collections.abc import Iterator
 from typing import Annotated
@@ -45,7 +44,7 @@ def chat(
 def endpoint(api_key: str | None = None) -> tuple[str, str]:
     """Base URL (ends in /v1) and key of the API."""
     local = account.local_state() if account.target() == "local" else None
-    key = api_key or os.environ.get("OPENAI_API_KEY") or (local.api_key if local else None)
+    key = api_key or (local.api_key if local else None)
     if key is None:
         raise fail("no API key", "make one (tunesmith keys create --project NAME) and set TUNESMITH_API_KEY")
     return (local.api_base_url if local else account.platform().api_url), key
