@@ -16,7 +16,7 @@ from moto.batch import models, responses
 from moto.batch.exceptions import ClientException
 from moto.batch.utils import JobStatus
 
-from infra.local_cloud import containers, events
+from infra.local_cloud import containers, events, trail
 from infra.local_cloud.capacity import Capacity, Need
 from infra.local_cloud.cloud import Cloud
 from infra.local_cloud.log_streams import LogStream
@@ -107,6 +107,7 @@ class LocalJob(models.Job):
             "AWS_BATCH_JOB_ATTEMPT": str(attempt),
             "AWS_BATCH_JQ_NAME": self.job_queue.name,
             "AWS_BATCH_CE_NAME": "local",
+            **trail.application(self.job_definition.name),
         }
         if self.submission.index is not None:
             own["AWS_BATCH_JOB_ARRAY_INDEX"] = str(self.submission.index)

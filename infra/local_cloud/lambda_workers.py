@@ -25,6 +25,7 @@ from typing import IO, Any
 
 from moto.awslambda.models import LambdaFunction
 
+from infra.local_cloud import trail
 from infra.local_cloud.cloud import Cloud
 from infra.local_cloud.lambda_code import forget_unused, import_roots
 
@@ -117,6 +118,7 @@ class Worker:
             "AWS_SESSION_TOKEN": "local",
             "LAMBDA_TASK_ROOT": root,
             "PYTHONDONTWRITEBYTECODE": "",
+            **trail.application(setup.name),
         } | dict(setup.variables)
 
     def run(self, event: str, request_id: str, arn: str, timeout: float) -> Answer:

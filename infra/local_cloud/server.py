@@ -18,6 +18,7 @@ logger = logging.getLogger(__name__)
 
 HOST = "127.0.0.1"
 PLUG_INS = (
+    "trail",
     "locks",
     "cloudformation",
     "lambdas",
