@@ -58,8 +58,9 @@ def _resources(cloud: Cloud, response: Any, resource: str) -> list[str]:
     """The table of a call to DynamoDB, the object of one to S3; of others, what moto makes of it."""
     if response.service_name != "dynamodb":
         return [resource]
-    tables = re.findall(r'"TableName":\s*"([^"]+)"', _text(response.body))
-    return [f"arn:aws:dynamodb:{cloud.region}:{cloud.account}:table/{name}" for name in dict.fromkeys(tables)]
+    tables = re.findall(r'"TableName":\s*"([^"]+)"', _text(response.raw_body))
+    named = [f"arn:aws:dynamodb:{cloud.region}:{cloud.account}:table/{name}" for name in dict.fromkeys(tables)]
+    return named or [resource]
 
 
 def _text(body: Any) -> str:
