@@ -64,7 +64,7 @@ def test_every_rollback_alarm_watches_the_endpoint():
 def test_quality_alarm_follows_the_recipe():
     alarm = deploying.quality_alarm(REQUEST)
     assert (alarm.name, alarm.namespace, alarm.metric) == (
-        "tunesmith-quality-docs-docs",
+        "tunesmith-quality/docs/docs",
         "tunesmith",
         "NegativeFeedback",
     )

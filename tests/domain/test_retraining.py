@@ -25,7 +25,7 @@ NOW = "2026-11-24T12:00:00.000Z"
 POLICY = RetrainRecipe(cooldown_seconds=3600, min_new_rows=5, max_runs_per_month=2)
 CHAMPION = accepted(recipe=Recipe(retrain=POLICY)).request
 ALARM = AlarmFired(
-    alarm_name="tunesmith-quality-docs-docs", state="ALARM", reason="", changed_at="t1", account=None, region=None
+    alarm_name="tunesmith-quality/docs/docs", state="ALARM", reason="", changed_at="t1", account=None, region=None
 )
 RAN = RetrainingState(
     revision=1,

@@ -143,7 +143,7 @@ def test_alarm_that_is_gone_is_an_error(edges, context):
 
 
 def test_names_with_hyphens_are_told_apart_by_the_metrics_dimensions(edges, context):
-    """`tunesmith-quality-my-docs-my-docs` could be model `docs-my-docs` of `my`; only the dimensions know."""
+    """What an alarm is about stands in its metric's dimensions, not in its name."""
     put_in_production(edges, context, "my-docs")
     give_feedback(0, "my-docs")
     give_feedback(1, "my-docs")

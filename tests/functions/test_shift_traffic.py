@@ -112,11 +112,11 @@ def test_approved_version_is_asked_for_with_its_files_and_the_recipes_machine(ve
 def test_alarms_stand_before_the_endpoint_and_tell_the_topic(versions, shift):
     shift(registered(versions))
     found = {alarm["AlarmName"]: alarm for alarm in boto3.client("cloudwatch").describe_alarms()["MetricAlarms"]}
-    assert set(found) == ROLLBACK_ALARMS | {"tunesmith-quality-docs-docs"}
+    assert set(found) == ROLLBACK_ALARMS | {"tunesmith-quality/docs/docs"}
     for name in ROLLBACK_ALARMS:
         assert found[name]["AlarmActions"] == [TOPIC]
         assert {"Name": "EndpointName", "Value": ENDPOINT} in found[name]["Dimensions"]
-    quality = found["tunesmith-quality-docs-docs"]
+    quality = found["tunesmith-quality/docs/docs"]
     assert (quality["Namespace"], quality["MetricName"], quality["Statistic"]) == (
         "tunesmith",
         "NegativeFeedback",

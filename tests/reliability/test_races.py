@@ -45,7 +45,7 @@ def test_storm_of_different_alarms_about_one_model_starts_one_run(edges, context
     env = DecideRetrainEnv.load()
     storm = [
         AlarmFired(
-            alarm_name="tunesmith-quality-docs-docs",
+            alarm_name="tunesmith-quality/docs/docs",
             state="ALARM",
             reason="",
             changed_at=f"2026-11-24T11:53:{second:02d}.000+0000",

@@ -233,7 +233,7 @@ def story() -> Story:
         timeline=[
             Moment(at="2026-11-24T06:00:00Z", title="Upload accepted", detail="docstrings.jsonl, 331 rows"),
             Moment(at="2026-11-24T06:02:51Z", title="Version 1 promoted", detail="champion, verified in service"),
-            Moment(at="2026-11-24T06:03:40Z", title="Alarm tunesmith-quality-demo-docstrings", detail="62% negative"),
+            Moment(at="2026-11-24T06:03:40Z", title="Alarm tunesmith-quality/demo/docstrings", detail="62% negative"),
             Moment(at="2026-11-24T06:03:41Z", title="Retraining decided", detail="40 reviewed rows since the last run"),
             Moment(at="2026-11-24T06:06:49Z", title="Version 2 approved"),
         ],

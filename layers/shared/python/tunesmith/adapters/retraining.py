@@ -1,8 +1,8 @@
 """Decisions about alarms: the facts are looked up, the policy of `domain.retraining` decides, and the answer is
 written once: the decision, the policy's new state, the dataset version and its queued run in one transaction.
 
-Which model an alarm is about stands in its metric's dimensions: project and model names may contain hyphens, so
-the alarm's name cannot be taken apart, and CloudWatch itself is the only one that cannot be out of date about it.
+Which model an alarm is about stands in its metric's dimensions, and CloudWatch is asked for them: a name can be given
+to any alarm, and what the alarm measures cannot be out of date there.
 """
 
 import hashlib

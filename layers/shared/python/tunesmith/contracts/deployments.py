@@ -11,9 +11,14 @@ ROLLBACK_ALARM_COUNT = 3
 
 
 def endpoint_name(project: str, model: str) -> str:
-    """The SageMaker endpoint of a model; 63 characters at most, letters, digits and hyphens."""
+    """The SageMaker endpoint of a model; 63 characters at most, letters, digits and hyphens.
+
+    Hyphens within the names would make `a-b` of `c` and `b-c` of `a` one endpoint, so a digest tells such names apart.
+    """
     plain = f"tunesmith-{project}-{model}"
-    return plain if len(plain) <= 63 else f"{plain[:50].rstrip('-')}-{digest(plain)[:12]}"
+    if len(plain) <= 63 and "-" not in project + model:
+        return plain
+    return f"{plain[:50].rstrip('-')}-{digest([project, model])[:12]}"
 
 
 class RollbackAlarm(StrEnum):
@@ -28,12 +33,13 @@ def rollback_alarm_name(endpoint: str, alarm: RollbackAlarm) -> str:
     return f"{endpoint}-rollback-{alarm}"
 
 
-QUALITY_ALARM_PREFIX = "tunesmith-quality-"
+QUALITY_ALARM_PREFIX = "tunesmith-quality/"
+"""No name of an endpoint, and so of a rollback alarm, has a slash."""
 
 
 def quality_alarm_name(project: str, model: str) -> str:
     """Fires when too much of the feedback is negative; what `decide_retrain` listens to."""
-    return f"{QUALITY_ALARM_PREFIX}{project}-{model}"
+    return f"{QUALITY_ALARM_PREFIX}{project}/{model}"
 
 
 class DeploymentRequest(Contract):
