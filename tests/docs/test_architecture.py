@@ -82,12 +82,11 @@ def _tables(shape: type[Environment]) -> set[str]:
     return {name.removesuffix("_table") for name in shape.model_fields if name.endswith("_table")}
 
 
-def test_functions_ask_the_tables_that_they_are_told_of_and_no_others() -> None:
-    asked: dict[str, set[str]] = {folder: set() for folder in FUNCTIONS}
-    for _, table, _, _, who in queries():
-        for folder in set(code(who)) & FUNCTIONS:
-            asked[folder] |= {code(table)[0]}
-    assert asked == tables_of_functions()
+def test_functions_ask_only_the_tables_that_they_are_told_of() -> None:
+    told = tables_of_functions()
+    asked = [(folder, code(table)[0]) for _, table, _, _, who in queries() for folder in set(code(who)) & FUNCTIONS]
+    assert [(folder, table) for folder, table in asked if table not in told[folder]] == []
+    assert {folder for folder, _ in asked} == {folder for folder, tables in told.items() if tables}
 
 
 def test_bucket_layout_is_the_one_of_the_contract() -> None:
