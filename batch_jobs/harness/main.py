@@ -4,6 +4,7 @@ The same call works under AWS Batch and on a laptop (the params' URI is the one 
 job (the URI is the hyperparameter `params_uri`). Where a result is already there, the work is done and nothing runs.
 """
 
+import errno
 import json
 import os
 import signal
@@ -23,10 +24,11 @@ from batch_jobs.harness.fencing import fencing_table, take_fence
 from batch_jobs.harness.progress import ProgressReport
 from tunesmith.adapters.storage import Storage, beside
 from tunesmith.contracts.base import Contract
-from tunesmith.contracts.errors import InvalidInput, PlatformError
+from tunesmith.contracts.errors import Interrupted, InvalidInput, PlatformError
 from tunesmith.contracts.jobs import ExitCode, JobName
 
 Shape = TypeVar("Shape", bound=Contract)
+NO_ROOM_OR_LEAVE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM}
 
 __all__ = ["Job", "JobContext", "params_uri", "run_job", "sagemaker_folder"]
 
@@ -40,8 +42,10 @@ def run_job(
         _run(name, params_type, result_type, job, uri)
     except PlatformError as error:
         return _report(f"{error.code}: {error}", ExitCode.INTERRUPTED if error.retryable else ExitCode.BAD_INPUT)
-    except Exception:
-        return _report(traceback.format_exc(), ExitCode.FAILED)
+    except KeyboardInterrupt:
+        return _report(f"{Interrupted.code}: asked to stop by Ctrl-C; starting it again is safe", ExitCode.INTERRUPTED)
+    except Exception as error:
+        return _report(_told(error), ExitCode.FAILED)
     return ExitCode.DONE
 
 
@@ -115,6 +119,13 @@ def _parse(shape: type[Shape], document: bytes, uri: str) -> Shape:
             for problem in error.errors(include_url=False)
         )
         raise InvalidInput(f"{uri}: {places}") from error
+
+
+def _told(error: Exception) -> str:
+    """A sentence where the machine has no room or no leave; of what nobody foresaw, where it happened."""
+    if isinstance(error, OSError) and error.errno in NO_ROOM_OR_LEAVE:
+        return f"{error}: make room, or name a folder that this user may write to, then start it again"
+    return "".join(traceback.format_exception(error))
 
 
 def _report(message: str, code: int) -> int:

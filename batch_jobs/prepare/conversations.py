@@ -153,8 +153,8 @@ def _check_shape(turns: tuple[Turn, ...]) -> None:
         raise BadRow(ProblemCode.NO_ASSISTANT_TURN, f"{found}: there is no answer to learn", field="messages")
     if set(roles) == {"assistant"}:
         raise BadRow(ProblemCode.NO_ASSISTANT_TURN, "nothing stands before the answer", field="messages")
-    if not any(turn.trained for turn in turns if turn.role == "assistant"):
-        raise BadRow(ProblemCode.NO_ASSISTANT_TURN, "every assistant turn has weight 0", field="messages")
+    if not any(turn.trained for turn in turns[1:] if turn.role == "assistant"):  # a greeting answers nothing
+        raise BadRow(ProblemCode.NO_ASSISTANT_TURN, "every answer has weight 0", field="messages")
 
 
 FORMATS: dict[str, tuple[RowFormat, Callable[[dict[str, Any]], tuple[Turn, ...]]]] = {

@@ -28,8 +28,8 @@ def decode_object(raw: bytes) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise BadRow(ProblemCode.NOT_AN_OBJECT, f"expected a JSON object, found {json_type(value)}")
     strings = _check_values(value)
-    if strings * 2 != raw.count(b'"') - raw.count(b'\\"'):  # unequal for a lost key, and for some escapes
-        _reject_duplicate_keys(raw)
+    if strings * 2 != raw.count(b'"') - raw.count(b'\\"') or b'\\\\"' in raw:
+        _reject_duplicate_keys(raw)  # unequal for a lost key, and for some escapes; \\" makes the count worthless
     return value
 
 
@@ -101,7 +101,8 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in pairs:
         if key in found:
-            raise BadRow(ProblemCode.DUPLICATE_KEY, f"the key {key[:80]!r} stands twice in one object", field=key[:80])
+            field = key[:80].encode(errors="backslashreplace").decode()  # half a surrogate pair could not be written
+            raise BadRow(ProblemCode.DUPLICATE_KEY, f"the key {key[:80]!r} stands twice in one object", field=field)
         found[key] = value
     return found
 

@@ -19,6 +19,8 @@ FOREIGN = {
     b"\xfd7zXZ": "xz",
     b"\xff\xfe": "UTF-16 text",
     b"\xfe\xff": "UTF-16 text",
+    b"{\x00": "UTF-16 text",
+    b"\x00{": "UTF-16 text",
     b"\x80\x04\x95": "a Python pickle",
 }
 

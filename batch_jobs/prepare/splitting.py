@@ -79,14 +79,15 @@ class Assignment:
         return Placed(split, trained) if any(trained) else DropReason.IN_FROZEN_TEST
 
     def _learnable(self, conversation: Conversation, keys: Keys) -> tuple[bool, ...]:
-        """A turn in the middle that answers a held-out prompt stays as context, but is not learnt."""
+        """A turn in the middle that answers a held-out prompt stays as context, but is not learnt; nor is a greeting
+        before the first prompt."""
         held_out = {
             index
             for index, prompt in keys.prompts.items()
             if prompt in self._frozen or split_of(prompt, self._recipe) == Split.TEST
         }
         return tuple(
-            turn.role == "assistant" and turn.trained and index not in held_out
+            index > 0 and turn.role == "assistant" and turn.trained and index not in held_out
             for index, turn in enumerate(conversation.turns)
         )
 

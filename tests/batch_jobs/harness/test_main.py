@@ -1,5 +1,6 @@
 """How a job starts and ends, whatever the job does."""
 
+import errno
 import json
 import os
 import signal
@@ -77,13 +78,17 @@ def test_finished_job_does_not_run_again(uri: str, tmp_path: Path) -> None:
         (NothingToTrain("no rows"), ExitCode.BAD_INPUT),
         (EndpointUnavailable("later"), ExitCode.INTERRUPTED),
         (ZeroDivisionError("oops"), ExitCode.FAILED),
+        (OSError(errno.ENOSPC, "No space left on device"), ExitCode.FAILED),
+        (KeyboardInterrupt("asked to stop"), ExitCode.INTERRUPTED),
     ],
 )
 def test_failure_is_told_by_exit_code_and_stderr(
-    uri: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], error: Exception, code: int
+    uri: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], error: BaseException, code: int
 ) -> None:
     assert run(failing(error), uri) == code
-    assert str(error) in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert str(error) in told
+    assert ("Traceback" in told) == isinstance(error, ZeroDivisionError)
     assert not (tmp_path / "result.json").exists()
 
 
@@ -96,6 +101,18 @@ def test_bad_params_name_the_field(uri: str, capsys: pytest.CaptureFixture[str])
 
 def test_missing_params_are_bad_input(tmp_path: Path) -> None:
     assert run(double, str(tmp_path / "none.json")) == ExitCode.BAD_INPUT
+
+
+def test_folder_in_place_of_params_is_bad_input(tmp_path: Path) -> None:
+    assert run(double, f"{tmp_path}/") == ExitCode.BAD_INPUT
+
+
+def test_params_of_the_current_folder_are_named_without_a_path(
+    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(double, "params.json") == ExitCode.DONE
+    assert (tmp_path / "result.json").exists()
 
 
 def test_working_folder_is_private_and_goes_away(uri: str) -> None:

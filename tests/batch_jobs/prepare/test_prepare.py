@@ -133,6 +133,16 @@ def test_turn_that_answers_a_held_out_prompt_is_context_and_never_learnt(place: 
     assert held_out and learnt and not held_out & learnt
 
 
+def test_greeting_before_the_first_prompt_is_context_and_never_learnt(place: Workplace) -> None:
+    greeting = {"role": "assistant", "content": "Good day."}
+    turns = [[greeting, {"role": "user", "content": f"{n}"}, {"role": "assistant", "content": "a"}] for n in range(50)]
+    params = place.params(
+        place.source("a.jsonl", b"\n".join(json.dumps({"messages": each}).encode() for each in turns))
+    )
+    place.manifest(params)
+    assert {tuple(found["trained"]) for found in place.rows(params, Split.TRAIN)} == {(False, False, True)}
+
+
 def test_frozen_suite_is_neither_trained_on_nor_fed_by_feedback(place: Workplace) -> None:
     upload = place.source("a.jsonl", b"\n".join(row(f"question {number}") for number in range(200)))
     first = place.params(upload, name="first")

@@ -37,6 +37,8 @@ BAD_ROWS: list[tuple[Any, ProblemCode, str | None]] = [
     (b'{"prompt": "a", "completion": "b", "completion": "c"}', ProblemCode.DUPLICATE_KEY, "completion"),
     (b'{"messages": [{"role": "user", "role": "system"}]}', ProblemCode.DUPLICATE_KEY, "role"),
     (b'{"a": 1, "a": 2}', ProblemCode.DUPLICATE_KEY, "a"),
+    (rb'{"prompt": "C:\\", "completion": "D:\\", "id": 1, "id": 2}', ProblemCode.DUPLICATE_KEY, "id"),
+    (rb'{"\ud800": 1, "\ud800": 2}', ProblemCode.DUPLICATE_KEY, r"\ud800"),
     (b'{"a": NaN}', ProblemCode.NUMBER_RANGE, None),
     (b'{"a": -Infinity}', ProblemCode.NUMBER_RANGE, None),
     (b'{"a": 1e999}', ProblemCode.NUMBER_RANGE, None),
@@ -78,6 +80,11 @@ BAD_ROWS: list[tuple[Any, ProblemCode, str | None]] = [
     ({"messages": []}, ProblemCode.NO_ASSISTANT_TURN, "messages"),
     (
         {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b", "weight": 0}]},
+        ProblemCode.NO_ASSISTANT_TURN,
+        "messages",
+    ),
+    (
+        {"messages": [*chat(ANSWER, ASK)["messages"], {"role": "assistant", "content": "b", "weight": 0}]},
         ProblemCode.NO_ASSISTANT_TURN,
         "messages",
     ),
@@ -220,6 +227,8 @@ def test_giant_line_is_skipped_in_bounded_memory_and_the_next_one_read() -> None
         (b"%PDF-1.7", "PDF"),
         (b"PAR1", "Parquet"),
         (b"\xff\xfea\x00", "UTF-16"),
+        ("{}".encode("utf-16-le"), "UTF-16"),
+        ("{}".encode("utf-16-be"), "UTF-16"),
         (b"", "empty"),
     ],
 )

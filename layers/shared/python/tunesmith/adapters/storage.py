@@ -38,7 +38,7 @@ class Storage:
         if not is_s3(uri):
             try:
                 return Path(uri).open("rb")
-            except FileNotFoundError as error:
+            except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
                 raise NotFound(f"no file {uri}") from error
         bucket, key = split_s3_uri(uri)
         pinned = {"VersionId": version_id} if version_id else {}
@@ -132,7 +132,8 @@ def is_s3(uri: str) -> bool:
 
 def beside(uri: str, name: str) -> str:
     """The URI of `name` in the folder of `uri`."""
-    return uri.rpartition("/")[0] + "/" + name
+    folder, slash, _ = uri.rpartition("/")
+    return folder + slash + name
 
 
 def file_entry(folder: Path, path: str) -> FileEntry:
