@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +24,18 @@ SERVICE_MODELS = botocore.loaders.create_loader()
 @pytest.fixture
 def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A fresh, empty account."""
+    with fresh_account(monkeypatch):
+        yield
+
+
+@contextmanager
+def fresh_account(patch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What `aws` is, for fixtures that live longer than one test."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
-        monkeypatch.setenv(name, "testing")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
-    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
-    monkeypatch.delenv("AWS_PROFILE", raising=False)
+        patch.setenv(name, "testing")
+    patch.setenv("AWS_DEFAULT_REGION", REGION)
+    patch.delenv("AWS_ENDPOINT_URL", raising=False)
+    patch.delenv("AWS_PROFILE", raising=False)
     dynamo.client.cache_clear()
     with mock_aws():
         session = botocore.session.get_session()
@@ -69,6 +77,10 @@ def tables(aws: None) -> dict[str, str]:
 @pytest.fixture
 def buckets(aws: None) -> dict[str, str]:
     """The platform's three buckets, versioned: uploads, artifacts, models."""
+    return create_buckets()
+
+
+def create_buckets() -> dict[str, str]:
     s3 = boto3.client("s3")
     for name in ("uploads", "artifacts", "models"):
         s3.create_bucket(Bucket=name)

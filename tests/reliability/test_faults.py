@@ -56,6 +56,16 @@ def test_fault_strikes_only_the_call_it_is_meant_for(client):
     assert line.calls == ["dynamodb.PutItem", "dynamodb.PutItem"]
 
 
+def test_process_that_crashed_in_a_thread_of_its_own_makes_no_further_call(buckets, tmp_path):
+    """boto3 uploads files in threads, and those tell nobody what ended them."""
+    (tmp_path / "file").write_bytes(b"1")
+    s3 = boto3.client("s3")
+    with wire(at=1, fault=Fault.CRASH_BEFORE), pytest.raises(Crash):
+        s3.upload_file(str(tmp_path / "file"), "artifacts", "file")
+        s3.put_object(Bucket="artifacts", Key="marker")
+    assert "Contents" not in s3.list_objects_v2(Bucket="artifacts")
+
+
 def test_retry_after_a_lost_answer_meets_its_own_write(tables):
     """The trap that owner tokens are for: without one, the writer concludes that somebody else was first."""
     retrying = boto3.client("dynamodb", config=Config(retries={"mode": "standard", "max_attempts": 3}))

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NoReturn
 
 import botocore.endpoint
 import pytest
@@ -42,20 +42,29 @@ class Wire:
     """Which call, from 1; None: none."""
     fault: Fault = Fault.REFUSED
     calls: list[str] = field(default_factory=list)
+    dead: bool = False
+    """The process crashed: whatever thread of it still runs, no call of it leaves any more."""
 
     def carry(self, execute: Any, event_name: str, request: Any) -> AWSResponse | None:
+        if self.dead:
+            raise Crash(f"{event_name} of a process that is dead")
         self.calls.append(event_name.removeprefix("before-send."))
         struck = self.fault if len(self.calls) == self.at else None
         if struck is Fault.CRASH_BEFORE:
-            raise Crash(self.calls[-1])
+            self._die()
         if struck is Fault.REFUSED:
             return AWSResponse(request.url, 500, {}, MockRawResponse(b""))
         answer = execute()
         if struck is Fault.CRASH_AFTER:
-            raise Crash(self.calls[-1])
+            self._die()
         if struck is Fault.ANSWER_LOST:
             raise ReadTimeoutError(endpoint_url=request.url)
         return answer
+
+    def _die(self) -> NoReturn:
+        """Uploads run in threads of their own, which keep what ends them to themselves: so death must last."""
+        self.dead = True
+        raise Crash(self.calls[-1])
 
 
 @contextmanager
