@@ -36,18 +36,29 @@ def shift(asked: ShiftRequest) -> Deployment:
 
 
 def restore(asked: ShiftRequest) -> Deployment:
-    """Serve the champion again; where there is none yet, nothing: the base model never answers in its place."""
+    """Serve the champion again; where there is none yet, nothing: the base model never answers in its place.
+
+    What another run has asked for since is not this run's to take back.
+    """
     request = asked.request
     endpoint = endpoint_name(request.project, request.model)
+    row = deployments.get(env().deployments_table, endpoint)
+    if row is None or row.request.run_id != request.run_id:
+        asker = row.request.run_id if row else "nobody"
+        return deploying.failed(own_rollout(asked), f"nothing to take back, {asker} was the last to ask for something")
     alias = Aliases(env().aliases_table).get(request.project, request.model, CHAMPION)
     if alias is None:
         endpoints.delete(endpoint)
-        gone = deploying.serving(deploying.deployment_request(request, asked.version), env().serving_image).asked()
-        return deploying.failed(gone, "deleted, because no version was in production before this one")
+        return deploying.failed(own_rollout(asked), "deleted, because no version was in production before this one")
     champion = Versions(env().models_table).get(request.project, request.model, alias.version)
-    row = deployments.get(env().deployments_table, endpoint)
-    again = deploying.restored(request, champion, row.last_verified if row else None)
+    again = deploying.restored(request, champion, row.last_verified)
     return serve(deploying.serving(again, env().serving_image))
+
+
+def own_rollout(asked: ShiftRequest) -> Deployment:
+    """What the run itself would ask for."""
+    request = deploying.deployment_request(asked.request, asked.version)
+    return deploying.serving(request, env().serving_image).asked()
 
 
 def serve(serving: deploying.Serving) -> Deployment:

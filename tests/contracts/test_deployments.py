@@ -1,4 +1,4 @@
-"""Names of endpoints and alarms: no two models share one, whatever hyphens their names hold, and SageMaker takes them."""
+"""Names of endpoints and alarms: no two models share one, whatever hyphens they have, and SageMaker takes them."""
 
 import re
 from itertools import product

@@ -230,6 +230,24 @@ def test_restore_without_a_champion_removes_the_endpoint(versions, shift, event,
     assert shift(versions.get("docs", "docs", 1), restore=True) == deployment
 
 
+def test_restore_leaves_what_another_run_has_asked_for_since(versions, tables, shift):
+    """Two first uploads: the run that lost the endpoint must not take the other's rollout down with its own."""
+    first, second = registered(versions), registered(versions, "second")
+    shift(first)
+    set_status("Failed")
+    rival = shift(second, run_request("second"))
+    given_up = shift(first, restore=True)
+    assert given_up.status is DeploymentStatus.FAILED and run_request("second").run_id in given_up.reason
+    assert endpoint()["EndpointConfigName"] == rival.endpoint_config
+    assert deployments.get(tables["deployments"], ENDPOINT).configuration == rival.endpoint_config
+
+
+def test_restore_of_a_run_that_asked_for_nothing_changes_nothing(versions, tables, shift):
+    version = registered(versions)
+    assert shift(version, restore=True).status is DeploymentStatus.FAILED
+    assert endpoint_names() == [] and deployments.get(tables["deployments"], ENDPOINT) is None
+
+
 def test_restore_asks_for_the_champion_as_it_was_verified(versions, tables, shift):
     champion = registered(versions)
     first = shift(champion)
