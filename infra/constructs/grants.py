@@ -125,12 +125,13 @@ def start_executions(role: iam.IGrantable, machine: sfn.IStateMachine) -> None:
 
 
 def change_endpoints(role: iam.IGrantable) -> None:
-    for kind in ("model", "endpoint-config", "endpoint"):
-        verb = kind.title().replace("-", "")
+    """Whoever makes or changes an endpoint must be allowed it on the configuration as well."""
+    for kind, name in (("model", "Model"), ("endpoint-config", "EndpointConfig")):
         named = sagemaker_arn(role, f"{kind}/{ENDPOINT_PREFIX}*")
-        allow(role, (f"sagemaker:Create{verb}", f"sagemaker:Describe{verb}"), named)
+        allow(role, (f"sagemaker:Create{name}", f"sagemaker:Describe{name}"), named)
+    describe_endpoints(role)
     endpoints = [sagemaker_arn(role, f"{kind}/{ENDPOINT_PREFIX}*") for kind in ("endpoint", "endpoint-config")]
-    allow(role, ("sagemaker:UpdateEndpoint",), *endpoints)
+    allow(role, ("sagemaker:CreateEndpoint", "sagemaker:UpdateEndpoint"), *endpoints)
     allow(role, ("sagemaker:DeleteEndpoint",), endpoints[0])
 
 

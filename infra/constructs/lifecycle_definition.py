@@ -126,7 +126,9 @@ class LifecycleDefinition(LifecycleSteps):
         return entered.next(register).next(mirror).next(choice)
 
     def _approve(self, *, then: sfn.IChainable) -> sfn.Choice:
-        wait_for_a_person = self._enter(Stage.APPROVE).next(self._ask_for_approval()).next(then)
+        """What a person decided is mirrored once more: it was pending when the version was registered."""
+        mirror = self._invoke("Mirror the approval", "mirror_model", at("version"), Stage.APPROVE)
+        wait_for_a_person = self._enter(Stage.APPROVE).next(self._ask_for_approval()).next(mirror).next(then)
         return (
             sfn.Choice(self, "Who approves?")
             .when(sfn.Condition.string_equals(at("approval"), Approval.MANUAL), wait_for_a_person)

@@ -26,7 +26,10 @@ WATCHERS = ("StepFunctionsGetEventsForBatchJobsRule", "StepFunctionsGetEventsFor
 
 
 class LifecycleMachine(sfn.StateMachine):
-    """Standard: exactly one execution per name, and a run's name is its identity."""
+    """Standard: exactly one execution per name, and a run's name is its identity.
+
+    Its log has events without their data: among the data is the task token by which a waiting run is approved.
+    """
 
     def __init__(
         self,
@@ -50,7 +53,7 @@ class LifecycleMachine(sfn.StateMachine):
             role=role.without_policy_updates(),
             timeout=TIMEOUT,
             tracing_enabled=True,
-            logs=sfn.LogOptions(destination=log_group, level=sfn.LogLevel.ALL, include_execution_data=True),
+            logs=sfn.LogOptions(destination=log_group, level=sfn.LogLevel.ALL, include_execution_data=False),
         )
         depend_only_on_policy(self.node.default_child, role, policy)
 
@@ -82,15 +85,15 @@ class _Policy(iam.Policy):
     def _run_batch_jobs(self, parts: LifecycleParts) -> None:
         definitions = [definition.job_definition_arn for definition in parts.definitions.values()]
         queues = [queue.job_queue_arn for queue in parts.queues.values()]
-        self._allow(["batch:SubmitJob"], *definitions, *queues)
+        self._allow(["batch:SubmitJob"], *definitions, *queues, self._arn("batch", "job/*"))
         self._allow(["batch:TerminateJob"], self._arn("batch", "job/*"))
         self._allow(["batch:DescribeJobs"], "*")
 
     def _run_training_jobs(self, parts: LifecycleParts) -> None:
-        self._allow(
-            ["sagemaker:CreateTrainingJob", "sagemaker:DescribeTrainingJob", "sagemaker:StopTrainingJob"],
-            self._arn("sagemaker", "training-job/*"),
-        )
+        """Step Functions tags what it starts and waits for, and looks at the tags."""
+        actions = ("CreateTrainingJob", "DescribeTrainingJob", "StopTrainingJob", "AddTags", "ListTags")
+        jobs = self._arn("sagemaker", "training-job/*")
+        self._allow([f"sagemaker:{action}" for action in actions], jobs)
         self._allow(
             ["iam:PassRole"],
             parts.training.role.role_arn,

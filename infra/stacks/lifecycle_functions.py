@@ -127,7 +127,8 @@ class StepFunctions(_Functions):
 
     def _promote_model(self) -> None:
         function = self._function("promote_model", PromoteModelEnv)
-        grants.write_rows(function, self._storage.table(tables.MODELS), self._storage.table(tables.ALIASES))
+        grants.read_rows(function, self._storage.table(tables.MODELS))
+        grants.write_rows(function, self._storage.table(tables.ALIASES))
 
 
 class EventFunctions(_Functions):

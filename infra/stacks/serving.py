@@ -94,7 +94,7 @@ class ServingStack(Stack):
         function = LeanFunction(
             self, "control_api", env=env, settings=self._settings, memory_mb=1024, timeout=API_TIMEOUT
         )
-        read = (tables.MODELS, tables.ALIASES, tables.RUNS)
+        read = (tables.MODELS, tables.RUNS)
         grants.read_rows(function, *(storage.table(spec) for spec in read))
         grants.scan_rows(function, storage.table(tables.MODELS))
         grants.query_index(function, storage.table(tables.RUNS), tables.RUNS.indexes[0].name)

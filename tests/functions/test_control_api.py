@@ -20,7 +20,7 @@ DOWN = {"completion_id": "chatcmpl-1", "rating": "down"}
 
 @pytest.fixture
 def platform(tables, buckets, monkeypatch) -> dict[str, str]:
-    for name in ("runs", "models", "aliases", "feedback"):
+    for name in ("runs", "models", "feedback"):
         monkeypatch.setenv(f"{name.upper()}_TABLE", tables[name])
     monkeypatch.setenv("ARTIFACTS_BUCKET", buckets["artifacts"])
     handler.env.cache_clear()

@@ -157,6 +157,12 @@ def test_a_rollout_that_could_not_be_taken_back_does_not_say_that_it_was(states:
     assert record["failure.$"] == "$.failure"
 
 
+def test_what_a_person_decided_is_mirrored_before_the_rollout(states: dict[str, State]) -> None:
+    mirror = states[states["Wait for approval"]["Next"]]
+    assert mirror["Resource"] == states["Mirror"]["Resource"] and mirror["InputPath"] == "$.version"
+    assert mirror["Next"] == "Record rollout"
+
+
 def test_waiting_for_an_endpoint_is_bounded(states: dict[str, State]) -> None:
     bounds = [choice for choice in states["Does it serve?"]["Choices"] if "NumericGreaterThanEquals" in choice]
     assert [choice["Next"] for choice in bounds] == ["Rollout too slow"]
@@ -205,3 +211,8 @@ def test_executions_are_logged_and_traced(synthesized: Synthesized) -> None:
     assert found["StateMachineType"] == "STANDARD"
     assert found["TracingConfiguration"] == {"Enabled": True}
     assert found["LoggingConfiguration"]["Level"] == "ALL"
+
+
+def test_no_log_has_the_token_that_approves_a_model(synthesized: Synthesized) -> None:
+    [found] = synthesized.resources("AWS::StepFunctions::StateMachine").values()
+    assert found["LoggingConfiguration"]["IncludeExecutionData"] is False

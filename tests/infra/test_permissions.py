@@ -132,7 +132,7 @@ WRITERS = {
     "register_model": ("ModelsTable",),
     "shift_traffic": ("DeploymentsTable",),
     "verify_deployment": ("DeploymentsTable",),
-    "promote_model": ("AliasesTable", "ModelsTable"),
+    "promote_model": ("AliasesTable",),
     "control_api": ("FeedbackTable",),
 }
 
@@ -153,6 +153,14 @@ def test_whoever_changes_endpoints_may_make_and_see_their_rollback_alarms(roles:
     assert changing == ["shift_traffic"]
     for needed in ("cloudwatch:PutMetricAlarm", "cloudwatch:DescribeAlarms", "sagemaker:UpdateEndpoint"):
         assert needed in str(roles.statements["shift_traffic"])
+
+
+@pytest.mark.parametrize("action", ["sagemaker:CreateEndpoint", "sagemaker:UpdateEndpoint"])
+def test_endpoints_are_changed_by_leave_of_their_configuration_too(roles: Roles, action: str) -> None:
+    """SageMaker asks IAM about both resources of these calls, and both must be allowed."""
+    allowed = [str(s["Resource"]) for s in roles.statements["shift_traffic"] if action in listed(s["Action"])]
+    for kind in (":endpoint/tunesmith-*", ":endpoint-config/tunesmith-*"):
+        assert any(kind in resources for resources in allowed), kind
 
 
 @pytest.mark.parametrize("kind", ["Endpoint", "EndpointConfig", "Model"])

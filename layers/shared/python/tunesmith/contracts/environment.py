@@ -118,7 +118,6 @@ class ControlApiEnv(Environment):
     artifacts_bucket: str
     runs_table: str
     models_table: str
-    aliases_table: str
     feedback_table: str
 
 
