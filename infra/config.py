@@ -12,7 +12,7 @@ class Network(StrEnum):
     NAT = "nat"
     """Private subnets behind one NAT gateway: about 35 USD a month, idle or not."""
     ENDPOINTS = "endpoints"
-    """Isolated subnets and interface endpoints: no way out but to AWS; about 60 USD a month."""
+    """Isolated subnets and interface endpoints: no way out but to AWS; about 117 USD a month."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,7 @@ def test_sagemaker_costs_its_own_price():
 
 
 @pytest.mark.parametrize(
-    ("gpus", "machine"), [(0, "m5.xlarge"), (1, "g5.xlarge"), (2, "g5.12xlarge"), (8, "g5.48xlarge")]
+    ("gpus", "machine"), [(0, "m5.2xlarge"), (1, "g5.xlarge"), (2, "g5.12xlarge"), (8, "g5.48xlarge")]
 )
 def test_machine_is_the_smallest_with_enough_gpus(gpus, machine):
     assert machine_for(gpus).ec2_type == machine

@@ -109,7 +109,7 @@ def test_retraining_trains_though_uploads_are_only_prepared(plan):
     assert plan(run_request(on_upload="prepare", trigger=Trigger.ALARM)).decision is Decision.TRAIN
 
 
-@pytest.mark.parametrize(("gpus", "gpu", "machine"), [(0, False, "ml.m5.xlarge"), (1, True, "ml.g5.xlarge")])
+@pytest.mark.parametrize(("gpus", "gpu", "machine"), [(0, False, "ml.m5.2xlarge"), (1, True, "ml.g5.xlarge")])
 def test_recipe_chooses_queue_and_machine(plan, gpus, gpu, machine):
     found = plan(run_request(finetune={"gpus": gpus, "engine": "sagemaker"}))
     assert (found.gpu, found.instance_type, found.engine) == (gpu, machine, "sagemaker")

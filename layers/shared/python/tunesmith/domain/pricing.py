@@ -6,7 +6,7 @@ Estimates exist to stop a run that would cost far more than its budget; the bill
 from dataclasses import dataclass
 
 PRICES_AS_OF = "2026-11-24"
-PRICE_SOURCE = "AWS public on-demand prices, us-east-1, Linux"
+PRICE_SOURCE = "AWS public on-demand prices, us-east-1, Linux; from memory, so compare them with your bill"
 SECONDS_PER_HOUR = 3_600
 
 
@@ -27,7 +27,7 @@ class Hardware:
 
 
 MACHINES = (
-    Hardware("m5.xlarge", 0, batch_usd_per_hour=0.192, sagemaker_usd_per_hour=0.23),
+    Hardware("m5.2xlarge", 0, batch_usd_per_hour=0.384, sagemaker_usd_per_hour=0.461),
     Hardware("g5.xlarge", 1, batch_usd_per_hour=1.006, sagemaker_usd_per_hour=1.408),
     Hardware("g5.12xlarge", 4, batch_usd_per_hour=5.672, sagemaker_usd_per_hour=7.09),
     Hardware("g5.48xlarge", 8, batch_usd_per_hour=16.288, sagemaker_usd_per_hour=20.36),
