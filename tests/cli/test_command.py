@@ -1,17 +1,21 @@
 """The command as a whole: help, keys, doctor, uploads, and errors that say what to do."""
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from typer.main import get_command
 from typer.testing import CliRunner
 
+from infra.local_cloud.state import State
 from tests.cli.conftest import Command
+from tunesmith.contracts.errors import InvalidInput
 from tunesmith.contracts.platform import Platform
-from tunesmith_cli import account
+from tunesmith_cli import account, main
 from tunesmith_cli.demo.dataset import question_of
 from tunesmith_cli.demo.docstring_task import PLANTED, docstring_pairs, write_dataset
 from tunesmith_cli.main import app
@@ -77,8 +81,6 @@ def test_upload_under_a_bad_name_is_refused_before_it_leaves(command: Command, t
 def test_recipe_with_an_unknown_key_is_refused_with_the_nearest(
     platform: Platform, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tunesmith_cli import main
-
     rows, recipe = tmp_path / "rows.jsonl", tmp_path / "recipe.yaml"
     rows.write_text("{}\n")
     recipe.write_text("finetune: {epoch: 3}\n")
@@ -122,3 +124,77 @@ def test_question_is_read_from_every_format(row: dict[str, Any], prompt: str) ->
 @pytest.mark.parametrize("line", [b"{", b"[1]", b'{"prompt": "q", "completion": " "}', b'{"text": "q"}'])
 def test_row_without_a_question_gives_none(line: bytes) -> None:
     assert question_of(line) is None
+
+
+def ended(monkeypatch: pytest.MonkeyPatch, *words: str) -> Any:
+    """The exit code of the command as people start it, on a machine without credentials."""
+    for variable in ("ENDPOINT_URL", "ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "DEFAULT_REGION", "REGION", "PROFILE"):
+        monkeypatch.setenv(f"AWS_{variable}", "")  # so that it is restored whatever the command sets
+        monkeypatch.delenv(f"AWS_{variable}")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    for cached in (account.target, account.platform):
+        cached.cache_clear()
+    monkeypatch.setattr("sys.argv", ["tunesmith", *words])
+    with pytest.raises(SystemExit) as left:
+        main.main()
+    return left.value.code
+
+
+def test_doctor_without_credentials_still_answers_in_json(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TUNESMITH_TARGET", "aws")
+    assert ended(monkeypatch, "doctor", "--json") == 1
+    checks = {check["name"]: check["ok"] for check in json.loads(capsys.readouterr().out)}
+    assert checks["target"] and not checks["credentials"] and not checks["base model"]
+
+
+@pytest.mark.parametrize("words", [("local", "status"), ("local", "down"), ("local", "up")])
+@pytest.mark.parametrize("content", ["{", "[]", '{"pid": 1}'])
+def test_state_that_is_no_state_is_named(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    words: tuple[str, str],
+    content: str,
+) -> None:
+    (tmp_path / "state.json").write_text(content)
+    assert ended(monkeypatch, *words, "--state-dir", str(tmp_path)) == 1
+    assert "state.json" in capsys.readouterr().err
+
+
+def local_state_of(pid: int, started_at: float, folder: Path) -> Path:
+    """The folder of a local cloud with this process, which does not answer."""
+    url = "http://127.0.0.1:9"
+    State(url, f"{url}/v1", "ts-x", None, str(folder), pid, started_at, "", "eu-west-1").write()
+    return folder
+
+
+def test_process_that_took_over_the_id_of_a_local_cloud_is_none(tmp_path: Path) -> None:
+    assert account.local_state(local_state_of(os.getpid(), 1.0, tmp_path)) is None
+
+
+def test_api_that_is_gone_is_told_in_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    started = psutil.Process().create_time()
+    monkeypatch.setattr(account, "STATE_DIR", local_state_of(os.getpid(), started, tmp_path))
+    monkeypatch.setenv("TUNESMITH_TARGET", "local")
+    assert ended(monkeypatch, "chat", "hi") == 1
+    assert "no answer" in capsys.readouterr().err
+
+
+def test_recipe_that_is_no_text_is_refused(platform: Platform, command: Command, tmp_path: Path) -> None:
+    rows, recipe = tmp_path / "rows.jsonl", tmp_path / "recipe.yaml"
+    rows.write_text("{}\n")
+    recipe.write_bytes(b"\xff\xe9 latin")
+    with pytest.raises(InvalidInput, match="not YAML"):
+        command("data", "push", str(rows), "--recipe", str(recipe))
+
+
+def test_file_in_place_of_the_state_folder_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    assert ended(monkeypatch, "local", "up", "--state-dir", str(tmp_path / "file")) == 1
+    assert "file" in capsys.readouterr().err

@@ -3,7 +3,6 @@
 `TUNESMITH_TARGET=local|aws` decides; without it, a running local cloud is taken, else AWS by the usual credentials.
 """
 
-import json
 import os
 from dataclasses import dataclass
 from functools import cache
@@ -36,12 +35,17 @@ class LocalState:
 def local_state(state_dir: Path | None = None) -> LocalState | None:
     """The local cloud that runs with this state directory, or None."""
     file = (state_dir or STATE_DIR) / "state.json"
-    try:
-        found = json.loads(file.read_text())
-        os.kill(found["pid"], 0)
-    except (FileNotFoundError, ProcessLookupError):
+    if not file.is_file():
         return None
-    return LocalState(**{name: found.get(name) for name in LocalState.__dataclass_fields__})
+    from infra.local_cloud import state  # where only AWS is talked to, it need not be installed
+
+    try:
+        found = state.read(file.parent)
+    except (ValueError, TypeError) as error:
+        raise fail(f"{file} does not describe a local cloud: {error}", "remove it, then: tunesmith local up") from error
+    if found is None:
+        return None
+    return LocalState(**{name: getattr(found, name) for name in LocalState.__dataclass_fields__})
 
 
 @cache

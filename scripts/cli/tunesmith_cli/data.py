@@ -46,7 +46,7 @@ def push(
             "use lower-case letters, digits and hyphens for --project and --dataset",
         )
     if recipe:
-        put_recipe(project, recipe.read_text())
+        put_recipe(project, recipe.read_bytes())
     uploaded = upload(file, project, dataset or _name(file))
     accepted = wait_for_acceptance(uploaded.upload_id)
     if as_json and not watch:
@@ -59,12 +59,10 @@ def push(
             runs.watch(accepted, as_json=as_json)
 
 
-def put_recipe(project: str, text: str) -> None:
+def put_recipe(project: str, text: bytes) -> None:
     """Make this YAML the project's recipe, after checking that it is one."""
     parse_recipe(text, "the recipe")
-    account.client("s3").put_object(
-        Bucket=account.platform().uploads_bucket, Key=recipe_key(project), Body=text.encode()
-    )
+    account.client("s3").put_object(Bucket=account.platform().uploads_bucket, Key=recipe_key(project), Body=text)
 
 
 def _name(file: Path) -> str:

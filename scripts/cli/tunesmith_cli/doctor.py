@@ -51,6 +51,8 @@ def _guarded(check: Callable[[], Check]) -> Check:
         return Check(name, False, error.response["Error"]["Code"], error.response["Error"]["Message"])
     except BotoCoreError as error:
         return Check(name, False, type(error).__name__, str(error))
+    except typer.Exit:  # it has said why
+        return Check(name, False, "not known: the platform was not found", "mend what stands above first")
 
 
 def _target() -> Check:

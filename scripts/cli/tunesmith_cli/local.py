@@ -29,18 +29,26 @@ def up(
 
         tunesmith local up --detach --json     prints endpoint_url, api_base_url, api_key, console_url, state_dir
     """
+    show(start(state_dir, port, api_port), as_json)
+    if not detach:
+        _stay(state_dir)
+
+
+def start(state_dir: Path, port: int = 0, api_port: int = 0) -> account.LocalState:
+    """The local cloud of this folder, ready; one that runs already is left alone."""
     from infra.local_cloud import control
 
     running = account.local_state(state_dir)
     if running is None:
-        with err.status("Starting the local cloud: synthesizing and deploying the templates ..."):
-            control.start(state_dir, port=port, api_port=api_port)
+        try:
+            with err.status("Starting the local cloud: synthesizing and deploying the templates ..."):
+                control.start(state_dir, port=port, api_port=api_port)
+        except control.StartFailed as error:
+            raise fail(str(error), "mend what it says, or choose another --state-dir or --port") from error
         running = account.local_state(state_dir)
     if running is None:
-        raise fail("the local cloud ended before it was ready", f"read {state_dir}/cloud.log")
-    show(running, as_json)
-    if not detach:
-        _stay(state_dir)
+        raise fail("the local cloud ended as soon as it was ready", f"read {state_dir}/cloud.log")
+    return running
 
 
 def show(state: account.LocalState, as_json: bool) -> None:
@@ -101,7 +109,7 @@ def down(state_dir: StateDir = account.STATE_DIR, as_json: AsJson = False) -> No
     """Stop the local cloud and every process it started."""
     from infra.local_cloud import control
 
-    stopped = control.stop(state_dir)
+    stopped = account.local_state(state_dir) is not None and control.stop(state_dir)
     if as_json:
         print_json({"stopped": stopped})
     else:

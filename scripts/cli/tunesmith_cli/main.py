@@ -1,7 +1,9 @@
 """tunesmith: upload a dataset and a better model comes out, in your own AWS account or on this machine."""
 
+import signal
 import sys
 
+import httpx
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -30,13 +32,19 @@ app.command("demo", help=demo.__doc__)(demo)
 
 
 def main() -> None:
-    """The command's entry point: our own errors and AWS's become one sentence and an exit code."""
+    """The command's entry point: what may be expected to go wrong becomes one sentence and an exit code."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda number, _: sys.exit(128 + number))  # so that what was started is stopped
     try:
         app()
     except PlatformError as error:
         sys.exit(fail(str(error)).exit_code)
     except (ClientError, BotoCoreError) as error:
         sys.exit(fail(str(error), "tunesmith doctor checks credentials, region and permissions").exit_code)
+    except httpx.HTTPError as error:
+        sys.exit(fail(f"the API gives no answer: {error}", "tunesmith local status, or tunesmith doctor").exit_code)
+    except (OSError, UnicodeDecodeError) as error:
+        sys.exit(fail(str(error)).exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
 

@@ -89,7 +89,8 @@ def import_model(
     as_json: AsJson = False,
 ) -> None:
     """Convert a base model that ships in a Python package, and put it into the models bucket under its digest."""
-    subprocess.run([sys.executable, "-m", "batch_jobs.modeling.import_base", name, str(folder)], check=True)
+    if subprocess.run([sys.executable, "-m", "batch_jobs.modeling.import_base", name, str(folder)]).returncode:
+        raise fail(f"{name} was not imported", "the lines above say why")
     manifest = BaseModelManifest.model_validate_json((folder / name / "manifest.json").read_text())
     bucket, storage = account.platform().models_bucket, Storage()
     target = s3_uri(bucket, base_prefix(manifest.digest))

@@ -102,7 +102,7 @@ def watch(run_id: RunArgument = "", as_json: AsJson = False) -> None:
     else:
         say(verdict(run))
         for reason in run.reasons:
-            say(f"  {reason}")
+            err.print(f"  {reason}", markup=False)
     raise typer.Exit(0 if run.status == RunStatus.SUCCEEDED else 1)
 
 

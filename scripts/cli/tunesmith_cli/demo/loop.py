@@ -11,7 +11,7 @@ from rich.progress import track
 from tunesmith.contracts.deployments import quality_alarm_name
 from tunesmith.contracts.runs import Run, Trigger
 from tunesmith_cli import account, data, runs
-from tunesmith_cli.console import err, say
+from tunesmith_cli.console import err, fail, say
 from tunesmith_cli.demo.client import Answer, Api, Question
 from tunesmith_cli.demo.dataset import DemoData
 from tunesmith_cli.demo.summary import AlarmSeen
@@ -37,10 +37,11 @@ class Loop:
 
     def upload_and_follow(self) -> Run:
         """Upload recipe and dataset; the run that the event starts, once it has ended."""
-        data.put_recipe(PROJECT, RECIPE.read_text())
+        data.put_recipe(PROJECT, RECIPE.read_bytes())
         uploaded = data.upload(self.data.file, PROJECT, self.data.dataset)
         run_id = data.wait_for_acceptance(uploaded.upload_id)
-        assert run_id is not None, "the demo's recipe trains on upload"
+        if run_id is None:
+            raise fail("the upload was not accepted in time", "what the platform says: tunesmith local logs")
         say(f"The run is [bold]{run_id}[/bold].")
         return runs.follow(run_id)
 
