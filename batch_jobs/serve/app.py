@@ -70,7 +70,7 @@ def asks_for_description(body: bytes) -> bool:
     """Raises InvalidInput where the body is no JSON object."""
     try:
         asked = json.loads(body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidInput(f"the body is not JSON: {error}") from error
     if not isinstance(asked, dict):
         raise InvalidInput(f"the body must be a JSON object, not {type(asked).__name__}")

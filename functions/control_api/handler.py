@@ -4,7 +4,7 @@ from functools import cache
 
 from tunesmith.adapters import catalogue, clock
 from tunesmith.adapters.feedback import FeedbackRows
-from tunesmith.adapters.runs import get_run, runs_of_project
+from tunesmith.adapters.runs import find_run, runs_of_project
 from tunesmith.adapters.storage import Storage
 from tunesmith.adapters.traffic import Traffic
 from tunesmith.contracts.environment import ControlApiEnv
@@ -63,8 +63,8 @@ def list_runs(request: ApiRequest) -> ListPage:
 
 @api.route("GET", "/tunesmith/runs/<run_id>", scope=Scope.READ)
 def retrieve_run(request: ApiRequest, run_id: str) -> Run:
-    run = get_run(env().runs_table, run_id)
-    if run.request.project != request.caller.project:
+    run = find_run(env().runs_table, run_id)
+    if run is None or run.request.project != request.caller.project:
         raise NotFound(f"no run {run_id}")  # what another project has is nobody's business
     return run
 

@@ -43,6 +43,12 @@ def test_unknown_key_is_named_with_the_nearest_one(text, key, nearest):
         "gate: {min_gain_over_base: .nan}",
         "budget: {max_run_usd: .inf}",
         "[" * 5_000,
+        "model: 2026-02-30",
+        "model: !!bool perhaps",
+        "model: !!timestamp yesterday",
+        "model: !!int ''",
+        "model: !!float many",
+        "model: " + "1" * 5_000,
     ],
     ids=lambda text: str(text)[:20],
 )

@@ -53,6 +53,12 @@ def test_operation_gets_caller_body_and_path(api: Api, context: Any, path: str) 
     assert answer == (200, {"said": "héllo a b", "project": "demo"})
 
 
+@pytest.mark.parametrize("name", ["x" * 3_000, "%F0%9F%98%80" * 1_000])
+def test_name_that_no_table_could_hold_is_a_404(api: Api, context: Any, name: str) -> None:
+    status, answer = call(api, api_event("POST", f"/echo/{name}", {"said": "hi"}), context)
+    assert (status, answer["error"]["code"]) == (404, "not_found")
+
+
 def test_body_in_base64_is_read(api: Api, context: Any) -> None:
     event = api_event("POST", "/echo/x")
     event |= {"body": base64.b64encode(b'{"said": "hi"}').decode(), "isBase64Encoded": True}

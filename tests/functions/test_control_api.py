@@ -113,6 +113,11 @@ def test_completion_id_that_could_be_a_path_is_refused(call) -> None:
         assert (status, answer["error"]["param"]) == (400, "completion_id"), completion_id
 
 
+def test_feedback_that_no_row_can_hold_is_a_400(call) -> None:
+    status, answer = call(give(DOWN | {"correction": "\N{GRINNING FACE}" * 100_000, "comment": "x" * 10_000}))
+    assert (status, answer["error"]["code"]) == (400, "invalid_input")
+
+
 def test_malformed_feedback_is_a_400(call) -> None:
     for body in ({}, DOWN | {"rating": "meh"}, DOWN | {"extra": 1}, DOWN | {"correction": ""}):
         assert call(give(body))[0] == 400, body
@@ -163,6 +168,14 @@ def test_runs_are_listed_and_retrieved(call, platform, event) -> None:
     listed = call(event("control_api/list_runs.json"))[1]
     assert [found["request"]["run_id"] for found in listed["data"]] == [run.run_id]
     assert call(api_event("GET", f"/tunesmith/runs/{run.run_id}"))[1]["status"] == "queued"
+
+
+def test_run_of_another_project_is_told_as_one_that_does_not_exist(call, platform) -> None:
+    foreign, unknown = add_run(platform, "other", "two").run_id, "run-" + "0" * 32
+    hidden = call(api_event("GET", f"/tunesmith/runs/{foreign}"))
+    absent = call(api_event("GET", f"/tunesmith/runs/{unknown}"))
+    assert hidden[0] == absent[0] == 404
+    assert str(hidden[1]).replace(foreign, "") == str(absent[1]).replace(unknown, "")
 
 
 def test_runs_come_in_pages(call, platform) -> None:

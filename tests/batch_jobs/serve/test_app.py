@@ -113,6 +113,9 @@ def test_prompt_longer_than_the_context_is_refused_with_the_limit(client: TestCl
         ({"tools": [{"type": "function"}]}, "tools"),
         ({"response_format": {"type": "json_object"}}, "response_format.type"),
         ({"frequency_penalty": 1}, "frequency_penalty"),
+        ({"modalities": ["text", "audio"]}, "modalities.1"),
+        ({"audio": {"voice": "alloy", "format": "wav"}}, "audio"),
+        ({"web_search_options": {}}, "web_search_options"),
     ],
 )
 def test_what_cannot_be_honoured_is_refused_by_name(client: TestClient, change: dict[str, Any], param: str) -> None:
@@ -124,7 +127,7 @@ def test_null_parameters_count_as_not_sent(client: TestClient) -> None:
     assert ask(client, top_p=None, stop=None, stream=None, n=None).status_code == 200
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"\xff", b'"text"'])
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"\xff", b'"text"', b"[" * 100_000])
 def test_body_that_is_no_object_is_refused(client: TestClient, body: bytes) -> None:
     response = client.post("/invocations", content=body)
     assert (response.status_code, response.json()["error"]["type"]) == (400, "invalid_request_error")

@@ -14,6 +14,10 @@ from tunesmith.contracts.recipes import Recipe
 from tunesmith.domain.accepting import PinnedRecipe
 
 
+NOT_YAML = (yaml.YAMLError, ValueError, LookupError, AttributeError, RecursionError)
+"""What PyYAML raises for what it cannot read; for a date or a number that is none, Python's own errors come through."""
+
+
 def pinned_recipe(bucket: str, project: str) -> PinnedRecipe:
     """The project's recipe as of now, or the shipped default. A recipe that is not valid is told, not raised: the
     upload that asked for it must still be recorded."""
@@ -31,7 +35,7 @@ def parse_recipe(text: bytes | str, place: str) -> Recipe:
     """Raises InvalidInput that names the place, the key, and the nearest key that there is."""
     try:
         found = yaml.load(text, Loader=_StrictLoader)
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+    except NOT_YAML as error:
         raise InvalidInput(f"{place}: not YAML: {' '.join(str(error).split())}") from error
     if found is not None and not isinstance(found, dict):
         raise InvalidInput(f"{place}: expected keys and values, found {type(found).__name__}")

@@ -63,6 +63,9 @@ class ChatCompletionRequest(Wire):
     frequency_penalty: float = Field(default=0, ge=0, le=0)
     presence_penalty: float = Field(default=0, ge=0, le=0)
     response_format: TextFormat | None = None
+    modalities: list[Literal["text"]] = ["text"]
+    audio: dict[str, Any] = Field(default={}, max_length=0)
+    web_search_options: None = None
 
     @model_validator(mode="before")
     @classmethod

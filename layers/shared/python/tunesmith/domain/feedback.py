@@ -14,9 +14,16 @@ class FeedbackQuery(PageRequest):
     status: ReviewStatus | None = None
 
 
+LARGEST_BYTES = 380_000
+"""A row of DynamoDB holds 400 KiB, of which the document is all but the keys."""
+
+
 def stage(request: FeedbackRequest, exchange: Exchange, now: Timestamp) -> Feedback:
-    """Feedback on an answer that was given, waiting for its review. Saying the same again is the same feedback."""
-    return Feedback(
+    """Feedback on an answer that was given, waiting for its review. Saying the same again is the same feedback.
+
+    Raises InvalidInput where it is, with its conversation, larger than a row can be.
+    """
+    feedback = Feedback(
         project=exchange.project,
         model=exchange.model,
         feedback_id=f"fb-{digest(request.model_dump(mode='json'))[:32]}",
@@ -31,6 +38,13 @@ def stage(request: FeedbackRequest, exchange: Exchange, now: Timestamp) -> Feedb
         created_at=now,
         reviewed_at=None,
     )
+    size = len(feedback.model_dump_json().encode())
+    if size > LARGEST_BYTES:
+        raise InvalidInput(
+            f"the feedback and the conversation that it is about take {size} bytes, and {LARGEST_BYTES} can be kept: "
+            "shorten the correction or the comment"
+        )
+    return feedback
 
 
 def review(feedback: Feedback, request: ReviewRequest, now: Timestamp) -> Feedback:

@@ -21,7 +21,7 @@ from urllib.parse import unquote
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
 from pydantic import BaseModel
 
-from tunesmith.contracts.errors import NotAuthorized
+from tunesmith.contracts.errors import NotAuthorized, NotFound
 from tunesmith.contracts.keys import Caller, Scope
 from tunesmith.domain.keys import require
 from tunesmith.domain.refusals import Refusal, parse_body, parse_query, refusal, unknown_route, wrong_method
@@ -30,6 +30,7 @@ from tunesmith.entry.observability import logger
 JSON = "application/json"
 ANY_ORIGIN = {"Access-Control-Allow-Origin": "*"}
 """A browser may read an answer wherever its page is from: only who sent a key got one, and a preflight came before."""
+LONGEST_NAME = 200
 Shape = TypeVar("Shape", bound=BaseModel)
 
 
@@ -83,7 +84,7 @@ class Api:
 
             def guarded(**parts: str) -> Response[str]:
                 request = self._request(path, scope)
-                return _answer(operation(request, **{name: unquote(part) for name, part in parts.items()}))
+                return _answer(operation(request, **{name: _named(part) for name, part in parts.items()}))
 
             self._resolver.route(path, method=method)(guarded)
             return operation
@@ -115,6 +116,14 @@ def caller_of(event: Mapping[str, Any]) -> Caller:
 def body_of(event: Mapping[str, Any]) -> bytes:
     body = event.get("body") or ""
     return base64.b64decode(body) if event.get("isBase64Encoded") else body.encode()
+
+
+def _named(part: str) -> str:
+    """What a part of a path names. Raises NotFound for what is longer than any name, and than any table's key."""
+    name = unquote(part)
+    if len(name) > LONGEST_NAME:
+        raise NotFound(f"nothing has a name of {len(name)} characters")
+    return name
 
 
 def _answer(result: BaseModel | Response[str]) -> Response[str]:
