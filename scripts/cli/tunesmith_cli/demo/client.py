@@ -11,10 +11,14 @@ from tunesmith_cli.chat import complete
 
 @dataclass(frozen=True)
 class Question:
-    """A prompt that the model never trained on, and the answer that is on record for it."""
+    """A conversation that the model never trained on, and the answer that is on record for it."""
 
-    prompt: str
+    messages: tuple[dict[str, str], ...]
     reference: str
+
+    @property
+    def prompt(self) -> str:
+        return self.messages[-1]["content"]
 
 
 @dataclass(frozen=True)
@@ -29,9 +33,9 @@ class Api:
     key: str
     model: str
 
-    def ask(self, prompt: str, max_tokens: int = 40) -> tuple[dict[str, object], dict[str, object], Answer]:
+    def ask(self, question: Question, max_tokens: int = 40) -> tuple[dict[str, object], dict[str, object], Answer]:
         """The request, the response, and its answer."""
-        messages = [{"role": "user", "content": prompt}]
+        messages = list(question.messages)
         request = {"model": self.model, "messages": messages, "max_tokens": max_tokens, "temperature": 0}
         response = complete(self.base_url, self.key, request)
         text = response["choices"][0]["message"]["content"]  # type: ignore[index]

@@ -1,15 +1,15 @@
 """`tunesmith demo`: the whole loop on this machine, on real input, told in plain sentences."""
 
-import shutil
 import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
-from tunesmith.contracts.runs import Outcome, Run
-from tunesmith_cli import account, runs
-from tunesmith_cli.console import err, out, say
+from tunesmith.contracts.runs import Outcome, Run, RunStatus
+from tunesmith_cli import account, local, runs
+from tunesmith_cli.console import err, fail, out, say
 from tunesmith_cli.demo.dataset import DemoData, docstring_data, own_data
 from tunesmith_cli.demo.loop import PROJECT, Loop
 from tunesmith_cli.demo.outcome import Outcome as LoopOutcome
@@ -39,32 +39,30 @@ def demo(
     from infra.local_cloud import control
 
     started = time.monotonic()
-    shutil.rmtree(folder, ignore_errors=True)
     state_dir = folder / "cloud"
+    if account.local_state(state_dir):
+        raise fail(f"a demo serves in {folder} already", "end it with Ctrl-C there, or choose another --folder")
+    (folder / "summary.json").unlink(missing_ok=True)
     try:
         prepared = own_data(data, folder) if data else docstring_data(folder)
         _start_cloud(state_dir)
         finished = _run_loop(prepared, folder, state_dir)
         say(f"\nThe loop took {time.monotonic() - started:.0f} seconds.")
         _show(finished, folder, state_dir)
-        if not no_wait:
+        if _serves(finished) and not no_wait:
             _serve_on(state_dir)
     finally:
         control.stop(state_dir)
+    raise typer.Exit(0 if all(story.run.status is RunStatus.SUCCEEDED for story in finished.story.runs) else 1)
 
 
 def _start_cloud(state_dir: Path) -> None:
-    from infra.local_cloud import control
-
     step(
         "The platform starts",
         "The synthesized CloudFormation templates are deployed into a local AWS; no account, no Docker.",
     )
     begun = time.monotonic()
-    with err.status("Synthesizing and deploying ..."):
-        control.start(state_dir)
-    state = account.local_state(state_dir)
-    assert state is not None, "control.start returns when the cloud is ready"
+    state = local.start(state_dir)
     account.use(state)
     say(f"Ready in {time.monotonic() - begun:.0f} s: API at {state.api_base_url}")
 
@@ -74,7 +72,10 @@ def _run_loop(prepared: DemoData, folder: Path, state_dir: Path) -> LoopOutcome:
     assert state is not None
     loop = Loop(prepared, state.api_base_url, state.api_key)
 
-    step("A dataset is uploaded", f"{prepared.file} goes to the uploads bucket; the S3 event starts the lifecycle.")
+    step(
+        "A dataset is uploaded",
+        f"{escape(str(prepared.file))} goes to the uploads bucket; the S3 event starts the lifecycle.",
+    )
     first = loop.upload_and_follow()
     say(runs.verdict(first))
     tell(first)
@@ -116,9 +117,14 @@ def _show(finished: LoopOutcome, folder: Path, state_dir: Path) -> None:
     say(f"\nReport with plots:  [bold]{finished.page.resolve()}[/bold]")
     say(f"For machines:       {(folder / 'summary.json').resolve()}")
     state = account.local_state(state_dir)
-    if state is not None:
+    if state is not None and _serves(finished):
         step("Try it", "It speaks the OpenAI API.")
         out.print(_snippets(state), markup=False, soft_wrap=True)
+
+
+def _serves(finished: LoopOutcome) -> bool:
+    """Whether there is a model to talk to: the first version passed the gate."""
+    return finished.story.runs[0].run.outcome is Outcome.PROMOTED
 
 
 def _snippets(state: account.LocalState) -> str:

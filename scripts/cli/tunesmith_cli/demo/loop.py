@@ -3,7 +3,6 @@ particular to the local cloud."""
 
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from rich.progress import track
@@ -14,13 +13,13 @@ from tunesmith_cli import account, data, runs
 from tunesmith_cli.console import err, fail, say
 from tunesmith_cli.demo.client import Answer, Api, Question
 from tunesmith_cli.demo.dataset import DemoData
+from tunesmith_cli.demo.recipe import recipe_for
 from tunesmith_cli.demo.summary import AlarmSeen
 
 PROJECT = "demo"
-RECIPE = Path(__file__).with_name("recipe.yaml")
-SECOND_WAVE = 4
-"""Answers whose feedback waits: an alarm that fired before enough was reviewed has gone back to OK by then, and
-fires again."""
+SECOND_WAVE = 6
+"""One in so many answers has feedback that waits: an alarm that fired before enough was reviewed has gone back to OK
+by then, and fires again."""
 
 
 @dataclass
@@ -37,7 +36,7 @@ class Loop:
 
     def upload_and_follow(self) -> Run:
         """Upload recipe and dataset; the run that the event starts, once it has ended."""
-        data.put_recipe(PROJECT, RECIPE.read_bytes())
+        data.put_recipe(PROJECT, recipe_for(self.data.rows, len(self.data.questions)))
         uploaded = data.upload(self.data.file, PROJECT, self.data.dataset)
         run_id = data.wait_for_acceptance(uploaded.upload_id)
         if run_id is None:
@@ -48,7 +47,7 @@ class Loop:
     def chat(self) -> None:
         """One exchange, shown."""
         question = self.data.questions[0]
-        request, response, answer = self._api.ask(question.prompt)
+        request, response, answer = self._api.ask(question)
         self.exchange = (request, response)
         err.print(question.prompt, style="cyan", markup=False)
         err.print(f"-> {answer.text}", style="bold", markup=False)
@@ -57,9 +56,10 @@ class Loop:
     def give_feedback(self) -> None:
         """Ask every question, judge every answer, review every correction; the last few wait for a second wave."""
         asked = track(self.data.questions, description="Asking", console=err, transient=True)
-        judged = [(question, self._api.ask(question.prompt)[2]) for question in asked]
-        self._later = judged[-SECOND_WAVE:]
-        self._send(judged[:-SECOND_WAVE])
+        judged = [(question, self._api.ask(question)[2]) for question in asked]
+        waiting = max(1, len(judged) // SECOND_WAVE)
+        self._later = judged[-waiting:]
+        self._send(judged[:-waiting])
 
     def await_retraining(self) -> Run | None:
         """The run that the alarm starts, or None where the policy starts none."""
