@@ -158,7 +158,7 @@ WILDCARDS: dict[str, dict[str, str]] = {
     _policy(f"{SERVING}/authorize"): TRACE,
     _policy(f"{SERVING}/inference_api"): TRACE | ENDPOINTS | TRAFFIC,
     _policy(f"{SERVING}/control_api"): TRACE | TRAFFIC,
-    _policy(f"{STEP}/record_state"): TRACE,
+    _policy(f"{STEP}/record_state"): TRACE | RUN_FILES,
     _policy(f"{STEP}/plan_run"): TRACE | RUN_FILES | BASES,
     _policy(f"{STEP}/gate_model"): TRACE | RUN_FILES | EVALUATIONS,
     _policy(f"{STEP}/register_model"): TRACE | RUN_FILES | DATASETS | EVALUATIONS | BASES | ADAPTERS | CARDS,

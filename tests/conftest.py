@@ -21,6 +21,14 @@ SERVICE_MODELS = botocore.loaders.create_loader()
 """Read once for all tests: parsing them costs most of what a test with AWS takes."""
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files stay whole when tests run in parallel, and the lifecycle's share one running platform."""
+    for item in items:
+        place = item.path.relative_to(Path(__file__).parent)
+        group = "lifecycle" if place.parts[0] == "lifecycle" else place.as_posix()
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 @pytest.fixture
 def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A fresh, empty account."""

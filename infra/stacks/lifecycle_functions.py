@@ -63,6 +63,7 @@ class StepFunctions(_Functions):
     def _record_state(self) -> None:
         function = self._function("record_state", RecordStateEnv, asynchronous=True)
         grants.write_rows(function, self._storage.table(tables.RUNS))
+        grants.read_objects(function, self._storage.artifacts, artifacts.RUNS_PREFIX)
 
     def _plan_run(self) -> None:
         function = self._function("plan_run", PlanRunEnv)

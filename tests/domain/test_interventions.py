@@ -4,6 +4,7 @@ import pytest
 
 from tunesmith.contracts import identity
 from tunesmith.contracts.datasets import Source, SourceKind
+from tunesmith.contracts.errors import Conflict
 from tunesmith.contracts.models import ModelReference
 from tunesmith.contracts.recipes import Recipe
 from tunesmith.contracts.runs import Run, RunRequest, RunStatus, Stage, Trigger
@@ -49,6 +50,13 @@ def test_running_run_is_cancelled_with_its_stage_told(request_of_first_attempt: 
     stopped = cancelled(run, "ann", LATER)
     assert stopped and stopped.status is RunStatus.CANCELLED
     assert stopped.reasons == ["cancelled by ann at stage finetune"]
+
+
+@pytest.mark.parametrize("stage", [Stage.ROLLOUT, Stage.VERIFY, Stage.PROMOTE])
+def test_rollout_is_not_cancelled_half_way(request_of_first_attempt: RunRequest, stage: Stage) -> None:
+    run = Run(request=request_of_first_attempt, status=RunStatus.RUNNING, stage=stage, updated_at=NOW)
+    with pytest.raises(Conflict, match="rolling"):
+        cancelled(run, "ann", LATER)
 
 
 @pytest.mark.parametrize("status", [RunStatus.SUCCEEDED, RunStatus.FAILED, RunStatus.CANCELLED])

@@ -1,12 +1,15 @@
 """What the state machine says of a run against moto: recorded once, never backwards, with the cause of a failure."""
 
+import boto3
 import pytest
 
 from functions.accept_upload.handler import lambda_handler as accept_upload
 from functions.record_state.handler import lambda_handler
 from tests.support.edges import eventbridge, open_edges
 from tunesmith.adapters.runs import run_of
+from tunesmith.contracts.artifacts import failure_key
 from tunesmith.contracts.errors import NotFound, RunCancelled
+from tunesmith.contracts.jobs import JobFailure
 from tunesmith.contracts.runs import Outcome, RunStatus, Stage
 
 
@@ -45,6 +48,16 @@ def test_final_status_is_never_left(run, record):
         record(late)
     assert run() == before
     assert (before.outcome, before.version) == (Outcome.PROMOTED, 1)
+
+
+def test_job_that_failed_is_quoted_before_its_exit_code(run, record):
+    record("running")
+    key = failure_key(run().request.run_id, "finetune")
+    told = JobFailure(exit_code=2, message="nothing_to_train: 3 rows in, 3 quarantined")
+    boto3.client("s3").put_object(Bucket="artifacts", Key=key, Body=told.model_dump_json())
+    record("batch_failure")
+    quoted, _ = run().reasons
+    assert quoted == "finetune: nothing_to_train: 3 rows in, 3 quarantined"
 
 
 @pytest.mark.parametrize("case", ["batch_failure", "lambda_failure"])

@@ -227,6 +227,7 @@ def cancel(run_id: RunArgument = "", as_json: AsJson = False) -> None:
     run = find(run_id)
     if run.status.is_final:
         raise fail(f"{run.request.run_id} has ended already: {run.status}")
+    cancelled(run, account.operator(), clock.now())  # refuses during a rollout, before anything is stopped
     arn = pipeline.execution_arn(account.platform().state_machine_arn, run.request.run_id)
     if pipeline.describe(arn):
         pipeline.stop(arn, reason=f"cancelled by {account.operator()}")

@@ -3,7 +3,7 @@
 uploads     uploads/<project>/<dataset>/<file>          what people upload
             projects/<project>/recipe.yaml              their recipe
 artifacts   datasets/<project>/<dataset>/<version>/     Parquet splits, quarantine, manifest
-            runs/<run_id>/<job>/{params,result,progress}.json
+            runs/<run_id>/<job>/{params,result,progress,failure}.json
             evaluations/<model>/<suite>/<settings>/     scores of one model on one frozen suite, cached by digest
             feedback/<project>/<digest>.jsonl           reviewed feedback as training rows
             traffic/<project>/<completion_id>.json      captured requests and answers
@@ -48,6 +48,10 @@ def params_key(run_id: str, job: str) -> str:
 
 def result_key(run_id: str, job: str) -> str:
     return f"{job_prefix(run_id, job)}result.json"
+
+
+def failure_key(run_id: str, job: str) -> str:
+    return f"{job_prefix(run_id, job)}failure.json"
 
 
 def progress_key(run_id: str, job: str) -> str:

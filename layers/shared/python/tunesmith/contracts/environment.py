@@ -55,11 +55,10 @@ class PlanRunEnv(Environment):
 
 
 class GateModelEnv(Environment):
-    artifacts_bucket: str
+    """Told nothing: where the evidence is stands in the plan."""
 
 
 class RegisterModelEnv(Environment):
-    artifacts_bucket: str
     models_bucket: str
     models_table: str
 
@@ -93,6 +92,7 @@ class PromoteModelEnv(Environment):
 
 
 class RecordStateEnv(Environment):
+    artifacts_bucket: str
     runs_table: str
 
 

@@ -116,6 +116,13 @@ class EvaluateResult(Contract):
     cached: list[Role] = Field(description="roles whose scores were already there")
 
 
+class JobFailure(Contract):
+    """`failure.json`: why the newest attempt of a job ended without a result, in the job's own words."""
+
+    exit_code: int
+    message: str
+
+
 class Progress(Contract):
     """How far a job has come, for people who watch."""
 

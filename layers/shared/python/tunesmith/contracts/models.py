@@ -17,7 +17,7 @@ class ModelReference(Contract):
 
 
 UNRESOLVED = ModelReference(uri="unresolved:", digest="0" * 64)
-"""The base of a run that was refused before its base model could be found. No such run ever starts."""
+"""The base of a run that was refused: its recipe could not be used, or names no base model. No such run ever starts."""
 
 
 class BaseModelManifest(Contract):

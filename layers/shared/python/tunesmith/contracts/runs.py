@@ -46,6 +46,12 @@ class Stage(StrEnum):
     DONE = "done"
 
 
+JOB_STAGES = {stage: stage.value for stage in (Stage.PREPARE, Stage.FINETUNE, Stage.EVALUATE)}
+"""Stages in which a job of the same name does the work."""
+ROLLOUT_STAGES = (Stage.ROLLOUT, Stage.VERIFY, Stage.PROMOTE)
+"""Stages that change what serves."""
+
+
 class Outcome(StrEnum):
     """How a run that succeeded, or was stopped for a reason, came out."""
 

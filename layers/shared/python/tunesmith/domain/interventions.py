@@ -2,13 +2,22 @@
 
 from tunesmith.contracts import identity
 from tunesmith.contracts.base import Timestamp
-from tunesmith.contracts.runs import Run, RunRequest, RunStatus, Trigger
+from tunesmith.contracts.errors import Conflict
+from tunesmith.contracts.runs import ROLLOUT_STAGES, Run, RunRequest, RunStatus, Trigger
 
 
 def cancelled(run: Run, by: str, now: Timestamp) -> Run | None:
-    """The run once it is cancelled; None where it has ended already."""
+    """The run once it is cancelled; None where it has ended already.
+
+    Raises Conflict during a rollout: it ends verified or taken back, and stopping it half-way would leave neither.
+    """
     if run.status.is_final:
         return None
+    if run.stage in ROLLOUT_STAGES:
+        raise Conflict(
+            f"{run.request.run_id} is rolling version {run.version or 'a version'} out (stage {run.stage}): wait until "
+            "that has ended; then move the alias, or roll back, if you do not want it"
+        )
     reasons = [*run.reasons, f"cancelled by {by} at stage {run.stage}"]
     return run.model_copy(update={"status": RunStatus.CANCELLED, "reasons": reasons, "updated_at": now})
 
