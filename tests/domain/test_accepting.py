@@ -64,7 +64,10 @@ def test_missing_base_is_a_refusal_that_names_it():
 
 
 def test_problem_of_the_recipe_is_the_refusal():
-    assert accepted(problem="unknown key").refusal == "unknown key"
+    """A retry must not train by the shipped defaults what was meant to be trained by the recipe."""
+    acceptance = accepted(problem="unknown key")
+    assert acceptance.refusal == "unknown key"
+    assert (acceptance.request.base, acceptance.dataset_version) == (UNRESOLVED, None)
 
 
 @pytest.mark.parametrize("claim", [{"bucket": "x"}, {"account": "999999999999"}, {"region": "eu-west-1"}])

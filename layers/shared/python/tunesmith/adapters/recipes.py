@@ -13,7 +13,6 @@ from tunesmith.contracts.errors import InvalidInput, NotFound
 from tunesmith.contracts.recipes import Recipe
 from tunesmith.domain.accepting import PinnedRecipe
 
-
 NOT_YAML = (yaml.YAMLError, ValueError, LookupError, AttributeError, RecursionError)
 """What PyYAML raises for what it cannot read; for a date or a number that is none, Python's own errors come through."""
 

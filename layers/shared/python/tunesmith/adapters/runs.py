@@ -18,10 +18,12 @@ ATTEMPTS = 10
 def new_run(table: str, run: Run, owner: str) -> Put:
     """The row of a run that must not be there yet, to be written with what it is about.
 
-    Raises Conflict for a queued run whose request was once refused for want of a base model: it could only fail.
+    Raises Conflict for a queued run whose request was once refused: it could only fail, or train by another recipe.
     """
     if run.status is RunStatus.QUEUED and run.request.base == UNRESOLVED:
-        raise Conflict(f"{run.request.run_id} has no base model: mend the recipe, then upload the file again")
+        raise Conflict(
+            f"{run.request.run_id} has no usable recipe or no base model: mend the recipe, then upload the file again"
+        )
     return Put.new(table, _row(run, owner, revision=1), KEY)
 
 

@@ -7,8 +7,6 @@ from tunesmith.contracts.identity import digest
 from tunesmith.contracts.models import ModelReference
 from tunesmith.contracts.recipes import MonitorRecipe, ServeRecipe
 
-ROLLBACK_ALARM_COUNT = 3
-
 
 def endpoint_name(project: str, model: str) -> str:
     """The SageMaker endpoint of a model; 63 characters at most, letters, digits and hyphens.

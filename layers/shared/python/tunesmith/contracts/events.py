@@ -271,7 +271,6 @@ def parse_alarm(event: dict[str, Any]) -> list[AlarmFired]:
 
 class _StreamImage(AwsEvent):
     new_image: dict[str, dict[str, Any]] | None = Field(default=None, alias="NewImage")
-    sequence_number: str = Field(default="", alias="SequenceNumber")
 
 
 class StreamRecord(AwsEvent):

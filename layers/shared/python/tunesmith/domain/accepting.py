@@ -123,7 +123,8 @@ def accept_upload(
         uri=s3_uri(found.bucket, found.key),
         version_id=pinned_version(found),
     )
-    request = _request(place, source, version, recipe, base or UNRESOLVED, now) if wanted else None
+    usable = UNRESOLVED if refusal or base is None else base
+    request = _request(place, source, version, recipe, usable, now) if wanted else None
     upload = Upload(
         upload_id=upload_id,
         project=place.project,
