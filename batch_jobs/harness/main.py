@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
+from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import ValidationError
 
 from batch_jobs.harness.context import Job, JobContext
@@ -24,10 +25,12 @@ from batch_jobs.harness.fencing import fencing_table, take_fence
 from batch_jobs.harness.progress import ProgressReport
 from tunesmith.adapters.storage import Storage, beside
 from tunesmith.contracts.base import Contract
-from tunesmith.contracts.errors import Interrupted, InvalidInput, PlatformError
-from tunesmith.contracts.jobs import ExitCode, JobName
+from tunesmith.contracts.errors import Fenced, Interrupted, InvalidInput, PlatformError
+from tunesmith.contracts.jobs import ExitCode, JobFailure, JobName
 
 Shape = TypeVar("Shape", bound=Contract)
+LONGEST_FAILURE = 2_000
+"""Characters of a failure's message."""
 NO_ROOM_OR_LEAVE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM}
 
 __all__ = ["Job", "JobContext", "params_uri", "run_job", "sagemaker_folder"]
@@ -37,15 +40,19 @@ def run_job(
     name: JobName, params_type: type[Contract], result_type: type[Contract], job: Job, argv: list[str] | None = None
 ) -> int:
     """Run `job` on the params that `argv` (default: the command line) names. Returns the exit code of the process."""
+    uri = None
     try:
         uri = params_uri(sys.argv[1:] if argv is None else argv)
         _run(name, params_type, result_type, job, uri)
+    except Fenced as error:  # the newest attempt speaks for the job, not this one
+        return _report(f"{error.code}: {error}", ExitCode.BAD_INPUT)
     except PlatformError as error:
-        return _report(f"{error.code}: {error}", ExitCode.INTERRUPTED if error.retryable else ExitCode.BAD_INPUT)
+        code = ExitCode.INTERRUPTED if error.retryable else ExitCode.BAD_INPUT
+        return _report(f"{error.code}: {error}", code, uri)
     except KeyboardInterrupt:
         return _report(f"{Interrupted.code}: asked to stop by Ctrl-C; starting it again is safe", ExitCode.INTERRUPTED)
     except Exception as error:
-        return _report(_told(error), ExitCode.FAILED)
+        return _report(_told(error), ExitCode.FAILED, uri)
     return ExitCode.DONE
 
 
@@ -88,7 +95,7 @@ def _run(name: JobName, params_type: type[Contract], result_type: type[Contract]
 def _context(storage: Storage, job: JobName, run_id: str, uri: str) -> Iterator[JobContext]:
     """A private folder that goes away, a fence, and SIGTERM as a request to stop."""
     fence = take_fence(fencing_table(uri), f"{run_id}/{job}")
-    report = ProgressReport(storage, beside(uri, "progress.json"), job)
+    report = ProgressReport(storage, beside(uri, "progress.json"), job, fence)
     with tempfile.TemporaryDirectory(prefix=f"tunesmith-{job}-") as workdir:  # mode 0700
         context = JobContext(job, run_id, storage, Path(workdir), fence, report)
         try:
@@ -128,12 +135,27 @@ def _told(error: Exception) -> str:
     return "".join(traceback.format_exception(error))
 
 
-def _report(message: str, code: int) -> int:
-    """Tell why it ended: on stderr, and in the file from which SageMaker takes its FailureReason."""
+def _report(message: str, code: int, uri: str | None = None) -> int:
+    """Tell why it ended: on stderr, in `failure.json` beside the params, and in the file that SageMaker takes its
+    FailureReason from."""
     print(message.rstrip(), file=sys.stderr, flush=True)
+    if uri:
+        _write_failure_beside(uri, message, code)
     if (sagemaker_folder() / "input/config/hyperparameters.json").is_file():
         _write_failure(message)
     return code
+
+
+def _write_failure_beside(uri: str, message: str, code: int) -> None:
+    """Of a traceback the last line, which names the error: the whole of it stands in the log. Where there are no params,
+    there is no run to tell of."""
+    storage = Storage()
+    failure = JobFailure(exit_code=code, message=message.strip().splitlines()[-1][:LONGEST_FAILURE])
+    try:
+        if storage.exists(uri):
+            storage.write(beside(uri, "failure.json"), failure.model_dump_json(), content_type="application/json")
+    except (OSError, BotoCoreError, ClientError) as error:  # the exit code and stderr still tell
+        print(f"cannot write failure.json beside {uri}: {error}", file=sys.stderr)
 
 
 def _write_failure(message: str) -> None:

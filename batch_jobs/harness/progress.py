@@ -5,6 +5,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+from batch_jobs.harness.fencing import Fence
 from tunesmith.adapters.storage import Storage
 from tunesmith.contracts.jobs import JobName, Progress
 
@@ -15,10 +16,10 @@ SECONDS_BETWEEN_WRITES = 1.0
 
 
 class ProgressReport:
-    """Writes at most once a second, and the end of the work always."""
+    """Writes at most once a second, and the end of the work always; as everything, only for the newest attempt."""
 
-    def __init__(self, storage: Storage, uri: str, job: JobName):
-        self._storage, self._uri, self._job = storage, uri, job
+    def __init__(self, storage: Storage, uri: str, job: JobName, fence: Fence):
+        self._storage, self._uri, self._job, self._fence = storage, uri, job, fence
         self._written_at = float("-inf")
         self._bar = _bar()
 
@@ -27,6 +28,7 @@ class ProgressReport:
         if self._bar:
             self._draw(self._bar, progress)
         if done >= total or time.monotonic() - self._written_at >= SECONDS_BETWEEN_WRITES:
+            self._fence.check()  # a machine that was given up may work on for hours: here it learns of it
             self._storage.write(self._uri, progress.model_dump_json(), content_type="application/json")
             self._written_at = time.monotonic()
 

@@ -13,9 +13,10 @@ import pytest
 
 from batch_jobs.harness.main import JobContext, params_uri, run_job
 from tunesmith.adapters import dynamo
+from tunesmith.adapters.storage import Storage
 from tunesmith.contracts.base import Contract, RunId
 from tunesmith.contracts.errors import EndpointUnavailable, InvalidInput, NothingToTrain
-from tunesmith.contracts.jobs import ExitCode, JobName
+from tunesmith.contracts.jobs import ExitCode, JobFailure, JobName
 
 RUN = "run-" + "0" * 32
 JOB_ID = f"{RUN}/prepare"
@@ -92,6 +93,24 @@ def test_failure_is_told_by_exit_code_and_stderr(
     assert not (tmp_path / "result.json").exists()
 
 
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (NothingToTrain("3 rows in, 3 quarantined"), "nothing_to_train: 3 rows in, 3 quarantined"),
+        (ZeroDivisionError("oops"), "ZeroDivisionError: oops"),
+    ],
+)
+def test_failure_lies_beside_the_params_in_one_line(uri: str, tmp_path: Path, error: Exception, message: str) -> None:
+    code = run(failing(error), uri)
+    told = JobFailure.model_validate_json((tmp_path / "failure.json").read_bytes())
+    assert (told.exit_code, told.message) == (code, message)
+
+
+def test_missing_params_leave_no_failure_behind(tmp_path: Path) -> None:
+    run(double, str(tmp_path / "nowhere" / "params.json"))
+    assert not (tmp_path / "nowhere").exists()
+
+
 def test_bad_params_name_the_field(uri: str, capsys: pytest.CaptureFixture[str]) -> None:
     Path(uri).write_text(json.dumps({"run_id": RUN, "number": "many", "nmuber": 1}))
     assert run(double, uri) == ExitCode.BAD_INPUT
@@ -153,6 +172,7 @@ def test_zombie_writes_no_result_once_a_newer_attempt_runs(s3_uri: str, capsys: 
     assert "fenced" in capsys.readouterr().err
     result = boto3.client("s3").get_object(Bucket="artifacts", Key="runs/x/result.json")["Body"].read()
     assert json.loads(result) == {"doubled": 42}
+    assert not Storage().exists("s3://artifacts/runs/x/failure.json")
 
 
 def test_each_attempt_takes_the_next_fence(s3_uri: str) -> None:
