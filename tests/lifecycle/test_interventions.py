@@ -19,7 +19,8 @@ def hopeless_run(loop: Loop) -> Run:
 
 def test_run_of_bad_rows_alone_fails_and_says_why(loop: Loop, hopeless_run: Run) -> None:
     assert (hopeless_run.status, hopeless_run.stage) == (RunStatus.FAILED, Stage.PREPARE)
-    [reason] = hopeless_run.reasons
+    quoted, reason = hopeless_run.reasons
+    assert quoted.startswith("prepare: nothing_to_train: ") and "quarantine.jsonl" in quoted
     assert "exit code 2" in reason and "{" not in reason
 
 
