@@ -230,6 +230,32 @@ def test_restore_without_a_champion_removes_the_endpoint(versions, shift, event,
     assert shift(versions.get("docs", "docs", 1), restore=True) == deployment
 
 
+@pytest.mark.parametrize(("status", "tried_again"), [("Creating", True), ("RollingBack", True), ("Deleting", False)])
+def test_restore_waits_for_an_endpoint_that_cannot_be_deleted_yet(versions, shift, status, tried_again):
+    """SageMaker deletes no endpoint that it is changing: the state machine tries a Conflict again, and nothing else."""
+    refused = {"Error": {"Code": "ValidationException", "Message": "Cannot update in-progress endpoint."}}
+    endpoints.client().meta.events.register(
+        "before-call.sagemaker.DeleteEndpoint", lambda **_: (SimpleNamespace(status_code=400), refused)
+    )
+    version = registered(versions)
+    shift(version)
+    set_status(status)
+    if tried_again:
+        with pytest.raises(Conflict, match=status):
+            shift(version, restore=True)
+    else:
+        assert shift(version, restore=True).status is DeploymentStatus.FAILED
+
+
+def test_container_has_no_network(versions, shift):
+    sent = []
+    endpoints.client().meta.events.register(
+        "provide-client-params.sagemaker.CreateModel", lambda params, **_: sent.append(params)
+    )
+    shift(registered(versions))
+    assert [model["EnableNetworkIsolation"] for model in sent] == [True]
+
+
 def test_restore_leaves_what_another_run_has_asked_for_since(versions, tables, shift):
     """Two first uploads: the run that lost the endpoint must not take the other's rollout down with its own."""
     first, second = registered(versions), registered(versions, "second")

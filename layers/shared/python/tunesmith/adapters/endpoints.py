@@ -17,7 +17,7 @@ from tunesmith.adapters import alarms
 from tunesmith.adapters.containers import serving_container, serving_environment
 from tunesmith.contracts.deployments import ServedModel
 from tunesmith.contracts.errors import Conflict, IntegrityError, MissingRollbackAlarms
-from tunesmith.domain.deploying import BROKEN, CHANGING, VARIANT, EndpointState, Serving, rollback_alarms
+from tunesmith.domain.deploying import BROKEN, CHANGING, DELETING, VARIANT, EndpointState, Serving, rollback_alarms
 
 NOT_FOUND = "Could not find"
 DELETION_WAIT = {"Delay": 5, "MaxAttempts": 24}
@@ -74,12 +74,19 @@ def describe(endpoint: str) -> EndpointState | None:
 
 
 def delete(endpoint: str) -> None:
-    """Delete the endpoint; one that is not there is a no-op."""
+    """Delete the endpoint; one that is not there, or is being deleted, is a no-op.
+
+    Raises Conflict while a change of it is under way: the same call may succeed later.
+    """
     try:
         client().delete_endpoint(EndpointName=endpoint)
-    except ClientError:
-        if describe(endpoint) is not None:
-            raise
+    except ClientError as error:
+        found = describe(endpoint)
+        if found is None or found.status == DELETING:
+            return
+        if found.status in CHANGING:
+            raise Conflict(f"endpoint {endpoint} is {found.status}; delete it again when that is over") from error
+        raise
 
 
 def served_model(endpoint: str) -> ServedModel:
@@ -152,12 +159,15 @@ def _deployment_config(instances: int, alarm_names: list[str]) -> dict[str, Any]
 
 
 def _make_model(serving: Serving, role_arn: str) -> None:
+    """The container gets its files from SageMaker and calls nobody, so it has no network and no credentials."""
     name, request = {"ModelName": serving.configuration}, serving.request
     container = serving_container(serving.image, request.base, request.adapter)
     container["Environment"] = serving_environment(request.serve)
     _make_once(
         lambda: client().describe_model(**name),
-        lambda: client().create_model(**name, ExecutionRoleArn=role_arn, PrimaryContainer=container),
+        lambda: client().create_model(
+            **name, ExecutionRoleArn=role_arn, PrimaryContainer=container, EnableNetworkIsolation=True
+        ),
     )
 
 

@@ -28,7 +28,8 @@ SLOW_ANSWER_SECONDS = 30
 FAILED_ANSWERS_PER_MINUTE = 5
 NAME_LIMIT = 63
 
-CHANGING = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting"})
+DELETING = "Deleting"
+CHANGING = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack", DELETING})
 SERVING = "InService"
 BROKEN = "Failed"
 
