@@ -89,6 +89,8 @@ def _iterate(file: Path) -> Iterator[dict[str, Any]]:
 
 
 def _tokenise(rows: list[dict[str, Any]], longest: int, tokenizer: "PreTrainedTokenizerFast") -> Examples:
-    examples = {row["item_id"]: training_ids(tokenizer, row["messages"], row["trained"]) for row in rows}
+    """A turn is a token or more: a row of more turns cannot fit, and templates take a minute for some thousands."""
+    candidates = [row for row in rows if len(row["messages"]) <= longest]
+    examples = {row["item_id"]: training_ids(tokenizer, row["messages"], row["trained"]) for row in candidates}
     fitting = {item_id: example for item_id, example in examples.items() if len(example.ids) <= longest}
-    return Examples(fitting, len(examples) - len(fitting))
+    return Examples(fitting, len(rows) - len(fitting))

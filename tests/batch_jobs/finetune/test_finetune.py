@@ -1,6 +1,7 @@
 """The whole job with a tiny base: bit-identical resume, one adapter whatever crashes, and every refusal."""
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +9,12 @@ import pytest
 import torch
 
 from batch_jobs.finetune import __main__ as job
+from batch_jobs.finetune.examples import training_examples
 from batch_jobs.finetune.training import Trainer
 from batch_jobs.harness import code_version as code
 from batch_jobs.harness.main import run_job
 from batch_jobs.modeling import folders
-from batch_jobs.modeling.loading import load_model
+from batch_jobs.modeling.loading import load_model, load_tokenizer
 from batch_jobs.prepare.conversations import Turn
 from batch_jobs.prepare.splitting import keys_of
 from batch_jobs.prepare.writing import SplitFiles
@@ -260,6 +262,19 @@ def test_rows_longer_than_a_sequence_are_an_error_when_none_fits(
 ) -> None:
     assert place.run("too-long", RECIPE.model_copy(update={"sequence_length": 32})) == ExitCode.BAD_INPUT
     assert "sequence_length" in capsys.readouterr().err
+
+
+def test_endless_chat_is_left_out_without_rendering_it_turn_by_turn(place: Workplace, tmp_path: Path) -> None:
+    turns = tuple(Turn(role, "hi") for _ in range(20_000) for role in ("user", "assistant"))
+    with SplitFiles(tmp_path) as files:
+        files.add(Split.TRAIN, "a" * 64, turns, tuple(turn.role == "assistant" for turn in turns), ("a.jsonl", 1))
+        files.add(Split.TRAIN, "b" * 64, turns[:2], (False, True), ("a.jsonl", 2))
+    started = time.monotonic()
+    found = training_examples(
+        tmp_path / "train.parquet", place.params("endless"), load_tokenizer(place.folder / "base")
+    )
+    assert (list(found.by_id), found.too_long) == (["b" * 64], 1)
+    assert time.monotonic() - started < 30
 
 
 def test_max_rows_trains_on_that_many(place: Workplace) -> None:
