@@ -147,8 +147,8 @@ def _report(message: str, code: int, uri: str | None = None) -> int:
 
 
 def _write_failure_beside(uri: str, message: str, code: int) -> None:
-    """Of a traceback the last line, which names the error: the log has the whole of it. Where there are no params, there
-    is no run to tell of."""
+    """Of a traceback the last line, which names the error: the log has the whole of it. Without params there is no run
+    to tell of."""
     storage = Storage()
     failure = JobFailure(exit_code=code, message=message.strip().splitlines()[-1][:LONGEST_FAILURE])
     try:
