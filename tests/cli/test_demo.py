@@ -62,6 +62,8 @@ def test_recipe_of_a_small_file_asks_for_no_more_than_it_has(rows: int, question
     recipe = parse_recipe(recipe_for(rows, questions), "the demo's recipe")
     assert recipe.gate.min_items < rows * recipe.prepare.test_fraction
     assert recipe.retrain.min_new_rows <= questions / 2
+    assert recipe.finetune.epochs * rows * (1 - recipe.prepare.test_fraction) < 200
+    assert recipe.finetune.epochs == 1 or rows < 180
 
 
 def test_recipe_of_a_large_file_is_the_shipped_one() -> None:

@@ -30,6 +30,8 @@ def demo(
     """Run the whole loop on this machine: dataset, fine-tune, evaluation, gate, rollout, chat, feedback, alarm,
     retraining.
 
+    Of a large file, some 400 rows are trained on; `tunesmith data push` trains on all.
+
     Examples:
 
         tunesmith demo
