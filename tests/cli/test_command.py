@@ -19,6 +19,7 @@ from tunesmith_cli import account, main
 from tunesmith_cli.demo.dataset import question_of
 from tunesmith_cli.demo.docstring_task import PLANTED, docstring_pairs, write_dataset
 from tunesmith_cli.main import app
+from tunesmith_cli.models import moment_of
 
 DOCS = Path(__file__).parents[2]
 
@@ -61,6 +62,23 @@ def test_revoked_key_is_marked(answer: Callable[..., Any], command: Command) -> 
 def test_what_without_a_champion_is_an_error(command: Command) -> None:
     result = command("what", "--project", "demo")
     assert result.exit_code == 1 and "no champion" in result.output
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2026-11-24T12:00:00Z", "2026-11-24T12:00:00.000Z"),
+        ("2026-11-24T12:00:00+02:00", "2026-11-24T10:00:00.000Z"),
+        ("2026-11-24", "2026-11-24T00:00:00.000Z"),
+    ],
+)
+def test_moment_is_compared_in_utc(text: str, moment: str) -> None:
+    assert moment_of(text) == moment
+
+
+def test_what_at_no_moment_is_refused(command: Command) -> None:
+    result = command("what", "--at", "yesterday")
+    assert result.exit_code == 1 and "yesterday is no moment" in result.output
 
 
 def test_doctor_names_the_base_model_that_is_missing(command: Command) -> None:

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,6 +13,7 @@ from tunesmith.adapters import runs as run_rows
 from tunesmith.adapters.registry import Aliases, Versions
 from tunesmith.adapters.storage import Storage
 from tunesmith.contracts.artifacts import base_pointer_key, base_prefix, s3_uri
+from tunesmith.contracts.base import Timestamp
 from tunesmith.contracts.errors import Conflict
 from tunesmith.contracts.models import CHAMPION, Alias, ApprovalStatus, BaseModelManifest, ModelVersion
 from tunesmith.contracts.runs import Run, RunStatus
@@ -169,7 +171,7 @@ def what(
     if history:
         found = aliases().history(project, name, alias)
     else:
-        one = aliases().at(project, name, alias, at) if at else aliases().get(project, name, alias)
+        one = aliases().at(project, name, alias, moment_of(at)) if at else aliases().get(project, name, alias)
         found = [one] if one else []
     if as_json:
         print_json(found if history else (found[0] if found else None))
@@ -177,6 +179,16 @@ def what(
         out.print(table(f"{alias} of {project}/{name}", ("moved", "version", "digest", "why"), map(_step, found)))
     if not found:
         raise fail(f"{project}/{name} has no {alias}{' at ' + at if at else ''}", "tunesmith models list")
+
+
+def moment_of(text: str) -> Timestamp:
+    """A moment as the records have it, so that the two compare: UTC, with milliseconds."""
+    try:
+        read = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise fail(f"--at {text} is no moment", "write it as 2026-11-24T12:00:00Z") from error
+    utc = read.astimezone(UTC) if read.tzinfo else read.replace(tzinfo=UTC)
+    return utc.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _step(step: Alias) -> tuple[Any, ...]:
