@@ -166,6 +166,16 @@ class _AlarmDetail(AwsEvent):
     alarm_name: str = Field(alias="alarmName")
     state: _AlarmState
 
+    def fired(self, time: str, account: str, region: str) -> AlarmFired:
+        return AlarmFired(
+            alarm_name=self.alarm_name,
+            state=self.state.value,
+            reason=self.state.reason,
+            changed_at=self.state.timestamp or time,
+            account=account,
+            region=region,
+        )
+
 
 class AlarmEventBridgeEvent(AwsEvent):
     source: Literal["aws.cloudwatch"]
@@ -176,22 +186,7 @@ class AlarmEventBridgeEvent(AwsEvent):
     detail: _AlarmDetail
 
     def alarms(self) -> list[AlarmFired]:
-        state = self.detail.state
-        return [
-            AlarmFired(
-                alarm_name=self.detail.alarm_name,
-                state=state.value,
-                reason=state.reason,
-                changed_at=state.timestamp or self.time,
-                account=self.account,
-                region=self.region,
-            )
-        ]
-
-
-class _AlarmData(AwsEvent):
-    alarm_name: str = Field(alias="alarmName")
-    state: _AlarmState
+        return [self.detail.fired(self.time, self.account, self.region)]
 
 
 class AlarmDirectEvent(AwsEvent):
@@ -202,20 +197,10 @@ class AlarmDirectEvent(AwsEvent):
     account: str = Field(alias="accountId")
     region: str
     time: str
-    alarm_data: _AlarmData = Field(alias="alarmData")
+    alarm_data: _AlarmDetail = Field(alias="alarmData")
 
     def alarms(self) -> list[AlarmFired]:
-        state = self.alarm_data.state
-        return [
-            AlarmFired(
-                alarm_name=self.alarm_data.alarm_name,
-                state=state.value,
-                reason=state.reason,
-                changed_at=state.timestamp or self.time,
-                account=self.account,
-                region=self.region,
-            )
-        ]
+        return [self.alarm_data.fired(self.time, self.account, self.region)]
 
 
 class _SnsAlarmMessage(AwsEvent):
