@@ -9,6 +9,7 @@ from functools import cache
 from time import monotonic
 
 from aws_lambda_powertools.event_handler import Response
+from botocore.exceptions import BotoCoreError, ClientError
 
 from functions.inference_api.answers import Answer, ask
 from tunesmith.adapters import catalogue, clock, deployments
@@ -28,6 +29,7 @@ from tunesmith.contracts.traffic import Exchange
 from tunesmith.domain.completions import ModelName, answering, exchange_of, served
 from tunesmith.domain.paging import PageRequest, page
 from tunesmith.entry.api import Api, ApiRequest
+from tunesmith.entry.counting import count
 from tunesmith.entry.measuring import measure
 from tunesmith.entry.observability import logger
 
@@ -82,8 +84,17 @@ def record(caller: Caller, served_by: Alias, asked: ChatCompletionRequest, answe
     """Keep the exchange where the model's recipe says so, and count it."""
     exchange = exchange_of(caller, served_by, asked, answer.completion, seconds, clock.now())
     if is_captured(served_by.project, served_by.model, served_by.version):
-        Traffic(env().artifacts_bucket, storage()).capture(exchange)
+        capture(exchange)
     measure(served_by.project, served_by.model, measurements(exchange))
+
+
+def capture(exchange: Exchange) -> None:
+    """The answer is made and paid for: where it cannot be kept, the client gets it all the same, and we hear of it."""
+    try:
+        Traffic(env().artifacts_bucket, storage()).capture(exchange)
+    except (ClientError, BotoCoreError) as error:
+        count(MetricName.CAPTURES_LOST)
+        logger.error("answer not kept", completion_id=exchange.completion_id, reason=str(error))
 
 
 @cache

@@ -220,6 +220,14 @@ def test_exchange_is_captured_under_its_completion(platform, call, context, stre
     assert exchange.usage.total_tokens == 13
 
 
+def test_answer_that_cannot_be_kept_is_given_and_counted(platform, call, capsys, monkeypatch) -> None:
+    promote(platform, "demo", "docs", "good")
+    monkeypatch.setenv("ARTIFACTS_BUCKET", "gone")
+    handler.env.cache_clear()
+    assert call(chat())[0] == 200
+    assert '"Name":"CapturesLost"' in capsys.readouterr().out
+
+
 def test_nothing_is_captured_where_the_recipe_says_so(platform, call) -> None:
     promote(platform, "demo", "docs", "good", capture=False)
     assert call(chat())[0] == 200

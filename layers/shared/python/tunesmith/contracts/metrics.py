@@ -17,6 +17,8 @@ class MetricName(StrEnum):
     FORGED_EVENT = "ForgedEvent"
     RECONCILED = "Reconciled"
     RUNS_FAILED = "RunsFailed"
+    CAPTURES_LOST = "CapturesLost"
+    """Answers that were given, but could not be kept: nobody can give feedback on them."""
 
 
 class Dimension(StrEnum):
