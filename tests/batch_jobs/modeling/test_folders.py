@@ -42,9 +42,7 @@ def test_clean_folder_passes(tmp_path: Path) -> None:
     folders.verify_folder(folder, folders.list_files(folder))
 
 
-@pytest.mark.parametrize(
-    "name", ["model.bin", "adapter.pt", "modeling.py", "weights.pkl", "x.so", "noext"]
-)
+@pytest.mark.parametrize("name", ["model.bin", "adapter.pt", "modeling.py", "weights.pkl", "x.so", "noext"])
 def test_file_that_could_carry_code_is_refused(tmp_path: Path, name: str) -> None:
     folder = folder_of(tmp_path)
     (folder / name).write_bytes(b"x")
