@@ -75,6 +75,7 @@ def _arguments() -> argparse.Namespace:
 
 def _run(arguments: argparse.Namespace, state_dir: Path) -> None:
     began = time.monotonic()
+    server.free_port(arguments.api_port)  # before anything is started
     environment = JOB_ENVIRONMENT | {"TUNESMITH_CACHE": str(state_dir.parent / "cache")}
     with server.running(state_dir, arguments.port, environment) as cloud:
         door = FrontDoor(cloud, arguments.api_port)

@@ -57,11 +57,15 @@ def start(
 
 def _wait_until_ready(state_dir: Path, process: "subprocess.Popen[bytes]", timeout: float) -> State:
     end = time.monotonic() + timeout
-    while process.poll() is None and time.monotonic() < end:
-        found = status(state_dir)
-        if found and found.pid == process.pid:
-            return found
-        time.sleep(POLL_SECONDS)
+    try:
+        while process.poll() is None and time.monotonic() < end:
+            found = status(state_dir)
+            if found and found.pid == process.pid:
+                return found
+            time.sleep(POLL_SECONDS)
+    except BaseException:  # whoever waits was interrupted: nobody would know of the process that is starting
+        _end(process.pid, state.started_at(process.pid))
+        raise
     why = "was not ready in time" if process.poll() is None else f"ended with status {process.returncode}"
     if process.poll() is None:
         _end(process.pid, state.started_at(process.pid))

@@ -38,10 +38,14 @@ PLUG_INS = (
 """Modules of this package, in the order of their `install(cloud)`."""
 
 
+class PortTaken(Exception):
+    """Somebody else listens on the port that was asked for."""
+
+
 @contextmanager
 def running(state_dir: Path, port: int = 0, job_environment: dict[str, str] | None = None) -> Iterator[Cloud]:
     """An empty account that serves the AWS API until the block ends, with all the processes that it started."""
-    port = port or free_port()
+    port = free_port(port)
     _point_at(port)
     cloud = Cloud(
         url=f"http://{HOST}:{port}",
@@ -82,9 +86,14 @@ def stop(cloud: Cloud) -> None:
     cloud.pool.shutdown(wait=False, cancel_futures=True)
 
 
-def free_port() -> int:
+def free_port(wanted: int = 0) -> int:
+    """The wanted port, or any for 0. Raises PortTaken: moto's server would wait for ever where it cannot listen."""
     with socket.socket() as probe:
-        probe.bind((HOST, 0))
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, wanted))
+        except OSError as error:
+            raise PortTaken(f"port {wanted} of {HOST} is taken; name another, or 0 for a free one") from error
         port: int = probe.getsockname()[1]
         return port
 

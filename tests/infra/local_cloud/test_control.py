@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -120,3 +121,29 @@ def test_start_that_fails_says_why_and_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(StartFailed, match=r"Odd \(AWS::Odd::Odd\)"):
         control.start(tmp_path / "state", assembly=folder)
     assert control.status(tmp_path / "state") is None
+
+
+def test_start_on_a_port_that_is_taken_says_so_and_ends(tmp_path: Path, app: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        for ports in ({"port": port}, {"api_port": port}):
+            with pytest.raises(StartFailed, match=f"port {port} of 127.0.0.1 is taken"):
+                control.start(tmp_path / "state", assembly=app, timeout=60, **ports)
+
+
+def test_whoever_is_interrupted_while_it_starts_leaves_none_behind(
+    tmp_path: Path, app: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+
+    def interrupted(state_dir: Path) -> None:
+        if (state_dir / "lock").exists():  # the process runs by now
+            seen.extend(
+                child.pid for child in psutil.Process().children() if str(tmp_path) in " ".join(child.cmdline())
+            )
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(control, "status", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        control.start(tmp_path / "state", assembly=app)
+    assert seen and all(state.started_at(pid) is None for pid in seen)
