@@ -71,7 +71,7 @@ def say(sentence: str) -> None:
 
 def fail(message: str, hint: str | None = None, code: int = 1) -> typer.Exit:
     """Print what went wrong and what to do about it; raise what this returns."""
-    err.print(Text("error: ", style="bold red") + Text(message))
+    err.print(Text("error: ", style="bold red") + Text(message), soft_wrap=True)
     if hint:
-        err.print(Text("  do:  ", style="bold") + Text(hint))
+        err.print(Text("  do:  ", style="bold") + Text(hint), soft_wrap=True)
     return typer.Exit(code)
