@@ -175,6 +175,17 @@ def test_zombie_writes_no_result_once_a_newer_attempt_runs(s3_uri: str, capsys: 
     assert not Storage().exists("s3://artifacts/runs/x/failure.json")
 
 
+def test_zombie_does_not_turn_the_progress_of_a_newer_attempt_back(s3_uri: str) -> None:
+    def overtaken(params: Params, context: JobContext) -> Result:
+        assert run(double, s3_uri) == ExitCode.DONE
+        context.progress(1, 4, "numbers")
+        raise AssertionError("it should have learnt that it was overtaken")
+
+    assert run(overtaken, s3_uri) == ExitCode.BAD_INPUT
+    told = json.loads(Storage().read("s3://artifacts/runs/x/progress.json"))
+    assert (told["done"], told["total"]) == (1, 1)
+
+
 def test_each_attempt_takes_the_next_fence(s3_uri: str) -> None:
     run(failing(ValueError("first")), s3_uri)
     run(double, s3_uri)
