@@ -3,6 +3,7 @@
 Each is bounded in time, tries again what may pass, and sends its failure where `_failure` says.
 """
 
+from abc import abstractmethod
 from dataclasses import dataclass
 
 from aws_cdk import Duration, Stack
@@ -76,9 +77,9 @@ class LifecycleSteps(Construct):
         super().__init__(scope, "Steps")
         self._parts = parts
 
+    @abstractmethod
     def _failure(self, stage: Stage) -> sfn.IChainable:
         """The state to which a failure in this stage leads."""
-        raise NotImplementedError
 
     def _enter(self, stage: Stage) -> sfn.Chain:
         status = RunStatus.WAITING if stage is Stage.APPROVE else RunStatus.RUNNING

@@ -9,7 +9,7 @@ from tunesmith_cli.console import fail
 from tunesmith_cli.demo.client import Question
 from tunesmith_cli.demo.docstring_task import docstring_pairs, write_dataset
 
-UPLOADED_PAIRS = 260
+UPLOADED_PAIRS = 220
 QUESTIONS = 24
 SMALLEST_FILE = 40
 ROLES = ("system", "user", "assistant")
