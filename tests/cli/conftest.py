@@ -1,7 +1,8 @@
 """The `tunesmith` command against an account that holds the platform's tables and buckets."""
 
 import json
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import boto3
@@ -21,6 +22,15 @@ from tunesmith_cli import account
 from tunesmith_cli.main import app
 
 Command = Callable[..., Result]
+
+
+@pytest.fixture(autouse=True)
+def signal_handlers() -> Iterator[None]:
+    """Those of the test run are put back: the command sets its own for the life of its process."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture
