@@ -5,11 +5,11 @@ from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import TextIO
 
-from batch_jobs.prepare.conversations import Conversation, parse_conversation
-from batch_jobs.prepare.decoding import decode_object
+from batch_jobs.prepare.checking.conversations import Conversation, parse_conversation
+from batch_jobs.prepare.checking.decoding import decode_object
+from batch_jobs.prepare.checking.problems import BadRow
 from batch_jobs.prepare.ledger import Ledger, Tally
-from batch_jobs.prepare.lines import BOM, Line, check_text, read_lines
-from batch_jobs.prepare.problems import BadRow
+from batch_jobs.prepare.reading.lines import BOM, Line, check_text, read_lines
 from batch_jobs.prepare.splitting import Assignment, Placed, keys_of
 from batch_jobs.prepare.writing import SplitFiles, quarantine_line
 from tunesmith.contracts.datasets import DropReason, ProblemCode, Source, Split

@@ -8,7 +8,7 @@ import hashlib
 import unicodedata
 from dataclasses import dataclass
 
-from batch_jobs.prepare.conversations import Conversation, Turn
+from batch_jobs.prepare.checking.conversations import Conversation, Turn
 from tunesmith.contracts.datasets import DropReason, SourceKind, Split
 from tunesmith.contracts.recipes import PrepareRecipe
 

@@ -9,8 +9,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from batch_jobs.prepare.conversations import Turn
-from batch_jobs.prepare.lines import Line
+from batch_jobs.prepare.checking.conversations import Turn
+from batch_jobs.prepare.reading.lines import Line
 from batch_jobs.prepare.splitting import keys_of
 from tunesmith.contracts.datasets import Problem, Split
 

@@ -15,7 +15,7 @@ from batch_jobs.harness import code_version as code
 from batch_jobs.harness.main import run_job
 from batch_jobs.modeling import folders
 from batch_jobs.modeling.loading import load_model, load_tokenizer
-from batch_jobs.prepare.conversations import Turn
+from batch_jobs.prepare.checking.conversations import Turn
 from batch_jobs.prepare.splitting import keys_of
 from batch_jobs.prepare.writing import SplitFiles
 from tests.batch_jobs.harness.crashing import Crash, CrashingStorage

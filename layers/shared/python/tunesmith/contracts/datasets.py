@@ -57,9 +57,42 @@ class Split(StrEnum):
 
 
 class RowFormat(StrEnum):
+    """How a row is written; each is converted to the canonical row of its kind."""
+
     CHAT = "chat"
     PROMPT_COMPLETION = "prompt_completion"
     ALPACA = "alpaca"
+    SHAREGPT = "sharegpt"
+    OPENAI_PREFERENCE = "openai_preference"
+    PREFERENCE = "preference"
+    IMPLICIT_PREFERENCE = "implicit_preference"
+    UNPAIRED_PREFERENCE = "unpaired_preference"
+    PROMPT_ONLY = "prompt_only"
+    TEXT = "text"
+
+
+class DatasetKind(StrEnum):
+    """What a dataset can train, in TRL's words. All rows of a dataset are of one kind."""
+
+    CHAT = "chat"
+    PREFERENCE = "preference"
+    UNPAIRED_PREFERENCE = "unpaired_preference"
+    PROMPT_ONLY = "prompt_only"
+    TEXT = "language_modeling"
+
+
+KIND_OF = {
+    RowFormat.CHAT: DatasetKind.CHAT,
+    RowFormat.PROMPT_COMPLETION: DatasetKind.CHAT,
+    RowFormat.ALPACA: DatasetKind.CHAT,
+    RowFormat.SHAREGPT: DatasetKind.CHAT,
+    RowFormat.OPENAI_PREFERENCE: DatasetKind.PREFERENCE,
+    RowFormat.PREFERENCE: DatasetKind.PREFERENCE,
+    RowFormat.IMPLICIT_PREFERENCE: DatasetKind.PREFERENCE,
+    RowFormat.UNPAIRED_PREFERENCE: DatasetKind.UNPAIRED_PREFERENCE,
+    RowFormat.PROMPT_ONLY: DatasetKind.PROMPT_ONLY,
+    RowFormat.TEXT: DatasetKind.TEXT,
+}
 
 
 class ProblemCode(StrEnum):
@@ -80,6 +113,19 @@ class ProblemCode(StrEnum):
     BLANK_CONTENT = "BLANK_CONTENT"
     BAD_CHARACTER = "BAD_CHARACTER"
     SPECIAL_TOKEN = "SPECIAL_TOKEN"
+    MIXED_FORMAT = "MIXED_FORMAT"
+    TOOL_MISMATCH = "TOOL_MISMATCH"
+    EQUAL_PAIR = "EQUAL_PAIR"
+    SWAPPED_PAIR = "SWAPPED_PAIR"
+    RAGGED_ROW = "RAGGED_ROW"
+    BAD_QUOTES = "BAD_QUOTES"
+
+
+class Severity(StrEnum):
+    """An error puts the row into quarantine; with a warning it stays."""
+
+    ERROR = "error"
+    WARNING = "warning"
 
 
 class DropReason(StrEnum):
@@ -87,7 +133,15 @@ class DropReason(StrEnum):
 
     BLANK_LINE = "blank_line"
     EXACT_DUPLICATE = "exact_duplicate"
+    NEAR_DUPLICATE = "near_duplicate"
     IN_FROZEN_TEST = "in_frozen_test"
+    NEAR_FROZEN_TEST = "near_frozen_test"
+    CONTAMINATED = "contaminated"
+    NEAR_HELD_OUT = "near_held_out"
+    OTHER_LANGUAGE = "other_language"
+    LOW_QUALITY = "low_quality"
+    TOXIC = "toxic"
+    BALANCED_AWAY = "balanced_away"
 
 
 class Problem(Contract):
@@ -100,6 +154,7 @@ class Problem(Contract):
     field: str | None = Field(description="path of the field, as in messages[2].role")
     message: str
     hint: str
+    severity: Severity = Severity.ERROR
 
 
 class RowCounts(Contract):

@@ -9,6 +9,18 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from tunesmith.contracts.base import Contract, Name
+from tunesmith.contracts.preparation import (
+    BalanceRecipe,
+    DecontaminateRecipe,
+    DeduplicateRecipe,
+    LabelRecipe,
+    LanguageRecipe,
+    NormaliseRecipe,
+    QualityRecipe,
+    ReadRecipe,
+    RedactRecipe,
+    ReportRecipe,
+)
 
 
 class OnUpload(StrEnum):
@@ -46,6 +58,20 @@ class PrepareRecipe(Contract):
         default=0.2, ge=0, le=1, description="a larger share of bad rows stops the run"
     )
     max_line_bytes: int = Field(default=4_000_000, ge=1_000)
+    max_duplicate_fraction: float = Field(default=1.0, ge=0, le=1, description="a larger share of duplicates stops it")
+    max_pii_fraction: float = Field(default=1.0, ge=0, le=1, description="a larger share of rows with PII stops it")
+    group_by: str | None = Field(default=None, description="a key, as conversation_id: its rows stay in one split")
+    seed: int = Field(default=0, ge=0, description="another seed makes other splits")
+    read: ReadRecipe = ReadRecipe()
+    normalise: NormaliseRecipe = NormaliseRecipe()
+    redact: RedactRecipe = RedactRecipe()
+    language: LanguageRecipe = LanguageRecipe()
+    quality: QualityRecipe = QualityRecipe()
+    deduplicate: DeduplicateRecipe = DeduplicateRecipe()
+    decontaminate: DecontaminateRecipe = DecontaminateRecipe()
+    label: LabelRecipe = LabelRecipe()
+    balance: BalanceRecipe = BalanceRecipe()
+    report: ReportRecipe = ReportRecipe()
 
     @model_validator(mode="after")
     def leaves_rows_to_train_on(self) -> "PrepareRecipe":

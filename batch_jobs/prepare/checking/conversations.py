@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from batch_jobs.prepare.decoding import json_type
-from batch_jobs.prepare.problems import BadRow
+from batch_jobs.prepare.checking.decoding import json_type
+from batch_jobs.prepare.checking.problems import BadRow
 from tunesmith.contracts.datasets import ProblemCode, RowFormat
 
 ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 import msgspec
 
-from batch_jobs.prepare.problems import BadRow
+from batch_jobs.prepare.checking.problems import BadRow
 from tunesmith.contracts.datasets import ProblemCode
 
 MAX_DEPTH = 32

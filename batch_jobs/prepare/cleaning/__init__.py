@@ -1,0 +1,1 @@
+"""Cleaning: Unicode, personal data and secrets."""

@@ -1,0 +1,1 @@
+"""Cluster: the same stages on several machines."""

@@ -1,0 +1,1 @@
+"""Preflight: what a training run would see of the rows: tokens, masks, turn ends, cost."""

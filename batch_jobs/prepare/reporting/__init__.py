@@ -1,0 +1,1 @@
+"""Reporting: the data card and the page with plots."""

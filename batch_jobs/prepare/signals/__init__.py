@@ -1,0 +1,1 @@
+"""Signals: what is measured of each row: language, quality, toxicity, labels."""
