@@ -19,15 +19,21 @@ _decode = msgspec.json.Decoder().decode
 
 def decode_object(raw: bytes) -> dict[str, Any]:
     """The object that the line holds. Raises BadRow."""
+    value = decode_value(raw)
+    if not isinstance(value, dict):
+        raise BadRow(ProblemCode.NOT_AN_OBJECT, f"expected a JSON object, found {json_type(value)}")
+    return value
+
+
+def decode_value(raw: bytes) -> Any:
+    """Any value, held to the same rules. Raises BadRow."""
     try:
         value = _decode(raw)
     except RecursionError:
         raise _too_deep() from None
     except (msgspec.DecodeError, UnicodeDecodeError):
         _diagnose(raw)
-    if not isinstance(value, dict):
-        raise BadRow(ProblemCode.NOT_AN_OBJECT, f"expected a JSON object, found {json_type(value)}")
-    strings = _check_values(value)
+    strings = _check_values([value])
     if strings * 2 != raw.count(b'"') - raw.count(b'\\"') or b'\\\\"' in raw:
         _reject_duplicate_keys(raw)  # unequal for a lost key, and for some escapes; \\" makes the count worthless
     return value
@@ -39,9 +45,9 @@ def json_type(value: Any) -> str:
     return names.get(type(value), "a number")
 
 
-def _check_values(value: dict[str, Any]) -> int:
-    """How many strings, keys included, the value holds. Raises BadRow for what is too deep or too large."""
-    strings, pending = 0, [(value, 1)]
+def _check_values(values: list[Any]) -> int:
+    """How many strings, keys included, the values hold. Raises BadRow for what is too deep or too large."""
+    strings, pending = 0, [(values, 0)]
     while pending:
         container, depth = pending.pop()
         if depth > MAX_DEPTH:

@@ -1,0 +1,124 @@
+"""Messages: OpenAI's objects with `role` and `content`, as turns.
+
+`developer` becomes `system`, text parts are joined, the older `function_call` becomes `tool_calls` and the role
+`function` becomes `tool`. Images and audio are refused, not dropped: without them the row means something else.
+"""
+
+from typing import Any
+
+from batch_jobs.prepare.canonical import Turn
+from batch_jobs.prepare.checking.decoding import json_type
+from batch_jobs.prepare.checking.problems import BadRow
+from batch_jobs.prepare.checking.texts import TextChecks, is_blank
+from batch_jobs.prepare.checking.tools import parse_calls, parse_function
+from batch_jobs.prepare.checking.values import canonical_json, text_of, wrong_type
+from tunesmith.contracts.datasets import ProblemCode
+
+ROLES = {
+    "system": "system",
+    "developer": "system",
+    "user": "user",
+    "assistant": "assistant",
+    "tool": "tool",
+    "function": "tool",
+}
+PLAIN_ROLES = {role: name for role, name in ROLES.items() if name != "tool"}
+
+
+def parse_messages(messages: Any, place: str, checks: TextChecks) -> list[Turn]:
+    """The turns of an array of messages. Raises BadRow."""
+    if not isinstance(messages, list):
+        raise wrong_type("an array", messages, place)
+    turns = []
+    for index, message in enumerate(messages):
+        if type(message) is dict and len(message) == 2:
+            role, content = message.get("role"), message.get("content")
+            if type(role) is str and role in PLAIN_ROLES and type(content) is str and checks.is_plain(content):
+                turns.append(Turn(PLAIN_ROLES[role], content, role == "assistant"))
+                continue
+        turns.append(_parse_message(message, f"{place}[{index}]", checks))
+    return turns
+
+
+def _parse_message(message: Any, place: str, checks: TextChecks) -> Turn:
+    if not isinstance(message, dict):
+        raise wrong_type("an object", message, place)
+    if message.get("audio"):
+        raise BadRow(ProblemCode.UNKNOWN_FORMAT, "audio is not supported", field=f"{place}.audio")
+    role = text_of(message, "role", f"{place}.role")
+    if role not in ROLES:
+        raise BadRow(ProblemCode.UNKNOWN_ROLE, f"unknown role {role[:40]!r}", field=f"{place}.role")
+    calls = _calls(message, ROLES[role], place, checks)
+    return Turn(
+        ROLES[role],
+        _checked_content(message, ROLES[role], calls is not None, f"{place}.content", checks),
+        ROLES[role] == "assistant" and is_trained(message, place),
+        name=_optional(message, "name", place, checks),
+        tool_calls=calls,
+        tool_call_id=_answers(message, ROLES[role], place, checks),
+    )
+
+
+def _checked_content(message: dict[str, Any], role: str, has_calls: bool, place: str, checks: TextChecks) -> str:
+    """What may be blank: a system turn, a tool's answer, and an assistant's turn that calls tools."""
+    if has_calls and message.get("content") is None:
+        return ""
+    content = _content(message, place)
+    may_be_blank = has_calls or role in ("system", "tool")
+    return checks.any(content, place) if may_be_blank else checks.visible(content, place)
+
+
+def _content(message: dict[str, Any], place: str) -> str:
+    """The text: a string, or OpenAI's list of text parts."""
+    parts = message.get("content")
+    if not isinstance(parts, list):
+        return text_of(message, "content", place)
+    texts = []
+    for index, part in enumerate(parts):
+        kind = part.get("type") if isinstance(part, dict) else json_type(part)
+        if kind != "text":
+            found = str(kind)[:40]
+            raise BadRow(ProblemCode.WRONG_TYPE, f"expected a text part, found {found}", field=f"{place}[{index}].type")
+        texts.append(text_of(part, "text", f"{place}[{index}].text"))
+    return "".join(texts)
+
+
+def _calls(message: dict[str, Any], role: str, place: str, checks: TextChecks) -> str | None:
+    """The turn's tool calls as canonical JSON."""
+    key = "tool_calls" if message.get("tool_calls") else "function_call"
+    value = message.get(key)
+    if not value:
+        return None
+    field = f"{place}.{key}"
+    if role != "assistant":
+        raise BadRow(ProblemCode.TOOL_MISMATCH, f"only the assistant calls tools, this turn is {role}'s", field=field)
+    if key == "tool_calls":
+        return canonical_json(parse_calls(value, field, checks))
+    return canonical_json([{"type": "function", "function": parse_function(value, field, checks)}])
+
+
+def _answers(message: dict[str, Any], role: str, place: str, checks: TextChecks) -> str | None:
+    identity = _optional(message, "tool_call_id", place, checks)
+    if identity is not None and role != "tool":
+        reason = f"only a tool's turn answers a call, this turn is {role}'s"
+        raise BadRow(ProblemCode.TOOL_MISMATCH, reason, field=f"{place}.tool_call_id")
+    return identity
+
+
+def _optional(message: dict[str, Any], key: str, place: str, checks: TextChecks) -> str | None:
+    value = message.get(key)
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise wrong_type("a string", value, f"{place}.{key}")
+    return None if is_blank(value) else checks.any(value, f"{place}.{key}")
+
+
+def is_trained(message: dict[str, Any], place: str) -> bool:
+    """OpenAI's `weight`: 0 makes an assistant's turn context only."""
+    weight = message.get("weight")
+    if weight is None:
+        return True
+    if isinstance(weight, bool) or weight not in (0, 1):
+        raise BadRow(ProblemCode.WRONG_TYPE, "expected 0 or 1", field=f"{place}.weight")
+    return bool(weight)
