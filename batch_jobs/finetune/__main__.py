@@ -84,13 +84,13 @@ def load_material(params: FinetuneParams, context: JobContext) -> Material:
     dataset = read_manifest(params, context.storage)
     base_dir = fetch_base(context.storage, params.base)
     tokenizer = load_tokenizer(base_dir)
-    train_file, validation_file = (
+    train_files, validation_files = (
         download_split(params, dataset, split, context.storage, context.workdir)
         for split in (Split.TRAIN, Split.VALIDATION)
     )
-    examples = training_examples(train_file, params, tokenizer)
+    examples = training_examples(train_files, params, tokenizer)
     context.log("data ready", rows=len(examples.by_id), tokens=examples.tokens, rows_too_long=examples.too_long)
-    validation = validation_examples(validation_file, params, tokenizer)
+    validation = validation_examples(validation_files, params, tokenizer)
     return Material(dataset, base_dir, template_hash(tokenizer), examples, validation)
 
 

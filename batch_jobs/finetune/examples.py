@@ -1,7 +1,7 @@
 """Rows of a dataset version as training examples: the chosen rows, tokenised with the base's own chat template."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,14 +41,17 @@ def read_manifest(params: FinetuneParams, storage: Storage) -> DatasetManifest:
 
 def download_split(
     params: FinetuneParams, manifest: DatasetManifest, split: Split, storage: Storage, workdir: Path
-) -> Path:
-    entry = manifest.splits[split].file
-    return storage.download(beside(params.manifest_uri, entry.path), workdir / entry.path, sha256=entry.sha256)
+) -> list[Path]:
+    """The split's files, in order."""
+    return [
+        storage.download(beside(params.manifest_uri, entry.path), workdir / entry.path, sha256=entry.sha256)
+        for entry in manifest.splits[split].files
+    ]
 
 
-def training_examples(file: Path, params: FinetuneParams, tokenizer: "PreTrainedTokenizerFast") -> Examples:
+def training_examples(files: Sequence[Path], params: FinetuneParams, tokenizer: "PreTrainedTokenizerFast") -> Examples:
     """The training split, or `max_rows` of it. Raises NothingToTrain where no row fits into a sequence."""
-    rows = read_rows(file, params.recipe.max_rows, params.recipe.seed)
+    rows = read_rows(files, params.recipe.max_rows, params.recipe.seed)
     examples = _tokenise(rows, params.recipe.sequence_length, tokenizer)
     if not examples.by_id:
         raise NothingToTrain(
@@ -58,10 +61,12 @@ def training_examples(file: Path, params: FinetuneParams, tokenizer: "PreTrained
     return examples
 
 
-def validation_examples(file: Path, params: FinetuneParams, tokenizer: "PreTrainedTokenizerFast") -> Examples:
+def validation_examples(
+    files: Sequence[Path], params: FinetuneParams, tokenizer: "PreTrainedTokenizerFast"
+) -> Examples:
     """Enough of the validation split for two steps: on a CPU a whole one takes longer than the training."""
     budget = 2 * params.recipe.tokens_per_step
-    examples = _tokenise(read_rows(file, budget // 16, params.recipe.seed), params.recipe.sequence_length, tokenizer)
+    examples = _tokenise(read_rows(files, budget // 16, params.recipe.seed), params.recipe.sequence_length, tokenizer)
     chosen: dict[str, TrainingExample] = {}
     for item_id, example in examples.by_id.items():
         budget -= len(example.ids)
@@ -71,11 +76,11 @@ def validation_examples(file: Path, params: FinetuneParams, tokenizer: "PreTrain
     return Examples(chosen, examples.too_long)
 
 
-def read_rows(file: Path, limit: int | None, seed: int) -> list[dict[str, Any]]:
+def read_rows(files: Sequence[Path], limit: int | None, seed: int) -> list[dict[str, Any]]:
     """All rows, or `limit` of them: chosen by hash, so that the same rows are chosen wherever they stand."""
-    ids = pq.read_table(file, columns=["item_id"]).column("item_id").to_pylist()
+    ids = [item for file in files for item in pq.read_table(file, columns=["item_id"]).column("item_id").to_pylist()]
     chosen = set(sorted(ids, key=lambda item_id: position(seed, "rows", item_id))[:limit])
-    return [row for row in _iterate(file) if row["item_id"] in chosen]
+    return [row for row in _iterate(files) if row["item_id"] in chosen]
 
 
 def position(seed: int, purpose: str, item_id: str) -> str:
@@ -83,9 +88,10 @@ def position(seed: int, purpose: str, item_id: str) -> str:
     return hashlib.sha256(f"{seed}/{purpose}/{item_id}".encode()).hexdigest()
 
 
-def _iterate(file: Path) -> Iterator[dict[str, Any]]:
-    for batch in pq.ParquetFile(file).iter_batches(columns=["item_id", "messages", "trained"]):
-        yield from batch.to_pylist()
+def _iterate(files: Sequence[Path]) -> Iterator[dict[str, Any]]:
+    for file in files:
+        for batch in pq.ParquetFile(file).iter_batches(columns=["item_id", "messages", "trained"]):
+            yield from batch.to_pylist()
 
 
 def _tokenise(rows: list[dict[str, Any]], longest: int, tokenizer: "PreTrainedTokenizerFast") -> Examples:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batch_jobs.prepare.canonical import Row, Turn
+from batch_jobs.prepare.compiling import compiled
 from tunesmith.contracts.datasets import RowFormat
 
 ROLES = ("system", "user", "assistant", "tool", "text")
@@ -28,7 +29,10 @@ Flags = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """Texts back to back: `buffer` is valid UTF-8, text i is `buffer[offsets[i]:offsets[i + 1]]`."""
+    """Texts back to back: `buffer` is valid UTF-8, text i is `buffer[offsets[i]:offsets[i + 1]]`.
+
+    Buffers are writable arrays, although nobody writes to them: compiled code is made once per kind of array.
+    """
 
     buffer: Bytes
     offsets: Integers
@@ -47,7 +51,7 @@ class Texts:
         encoded = [text.encode() for text in texts]
         offsets = np.zeros(len(encoded) + 1, np.int64)
         np.cumsum([len(text) for text in encoded], out=offsets[1:])
-        return cls(np.frombuffer(b"".join(encoded), np.uint8), offsets)
+        return cls(np.frombuffer(bytearray().join(encoded), np.uint8), offsets)
 
 
 @dataclass(slots=True)
@@ -81,9 +85,14 @@ class RowBatch:
     """Per row: where it stands in its file, from 1."""
     extras: dict[int, Extras] = field(default_factory=dict)
     """By row."""
+    learnable: Flags | None = None
+    """Per segment: what of `trained` may be learnt in the training split; None: all of it."""
 
     def __len__(self) -> int:
         return len(self.first) - 1
+
+    def __post_init__(self) -> None:
+        assert len(self.texts) == len(self.role) == self.first[-1]
 
     @property
     def row_texts(self) -> Texts:
@@ -137,6 +146,111 @@ class RowBatch:
             np.array(lines, np.int64),
             extras,
         )
+
+
+def take_rows(batch: RowBatch, rows: Integers) -> RowBatch:
+    """These rows of the batch, in this order."""
+    segments, first = _segments_of(batch.first, rows)
+    extras = {}
+    if batch.extras:
+        extras = {new: batch.extras[old] for new, old in enumerate(rows.tolist()) if old in batch.extras}
+    return RowBatch(
+        take_texts(batch.texts, segments),
+        batch.role[segments],
+        batch.part[segments],
+        batch.trained[segments],
+        first,
+        batch.format[rows],
+        batch.line[rows],
+        extras,
+        None if batch.learnable is None else batch.learnable[segments],
+    )
+
+
+def take_texts(texts: Texts, chosen: Integers) -> Texts:
+    """These texts, in this order."""
+    offsets = np.zeros(len(chosen) + 1, np.int64)
+    np.cumsum((texts.offsets[1:] - texts.offsets[:-1])[chosen], out=offsets[1:])
+    buffer = np.empty(offsets[-1], np.uint8)
+    _copy(texts.buffer, texts.offsets, chosen, offsets, buffer)
+    return Texts(buffer, offsets)
+
+
+def join(batches: Sequence[RowBatch]) -> RowBatch:
+    """The rows of all, one batch after the other."""
+    if len(batches) == 1:
+        return batches[0]
+    rows_before = np.cumsum([0, *map(len, batches)]).tolist()
+    extras = {
+        before + row: extras
+        for before, batch in zip(rows_before, batches, strict=False)
+        for row, extras in batch.extras.items()
+    }
+    has_learnable = any(batch.learnable is not None for batch in batches)
+    return RowBatch(
+        join_texts([batch.texts for batch in batches]),
+        np.concatenate([batch.role for batch in batches]),
+        np.concatenate([batch.part for batch in batches]),
+        np.concatenate([batch.trained for batch in batches]),
+        _join_bounds([batch.first for batch in batches]),
+        np.concatenate([batch.format for batch in batches]),
+        np.concatenate([batch.line for batch in batches]),
+        extras,
+        np.concatenate([batch.trained if batch.learnable is None else batch.learnable for batch in batches])
+        if has_learnable
+        else None,
+    )
+
+
+def join_texts(several: Sequence[Texts]) -> Texts:
+    buffers = [texts.buffer[texts.offsets[0] : texts.offsets[-1]] for texts in several]
+    return Texts(np.concatenate(buffers), _join_bounds([texts.offsets for texts in several]))
+
+
+def _join_bounds(several: Sequence[Integers]) -> Integers:
+    """Bounds that each begin anywhere, as bounds of all their items one after the other, from 0."""
+    lengths = np.concatenate([np.zeros(1, np.int64), *(np.diff(bounds) for bounds in several)])
+    return np.cumsum(lengths, dtype=np.int64)
+
+
+def replace_texts(texts: Texts, replaced: dict[int, bytes]) -> Texts:
+    """The texts with some of them replaced (index -> UTF-8)."""
+    if not replaced:
+        return texts
+    places = np.array(sorted(replaced), np.int64)
+    new = [replaced[place] for place in places.tolist()]
+    added = Texts(np.frombuffer(bytearray().join(new), np.uint8), np.cumsum([0, *map(len, new)], dtype=np.int64))
+    both = join_texts([texts, added])
+    chosen = np.arange(len(texts))
+    chosen[places] = np.arange(len(texts), len(texts) + len(places))
+    return take_texts(both, chosen)
+
+
+@compiled
+def _segments_of(first, rows):
+    count = 0
+    for row in rows:
+        count += first[row + 1] - first[row]
+    segments, starts = np.empty(count, np.int64), np.empty(len(rows) + 1, np.int64)
+    starts[0] = count = 0
+    for place in range(len(rows)):
+        for segment in range(first[rows[place]], first[rows[place] + 1]):
+            segments[count] = segment
+            count += 1
+        starts[place + 1] = count
+    return segments, starts
+
+
+@compiled
+def _copy(source, bounds, chosen, offsets, buffer):
+    """Copy the chosen texts; neighbours in the source go in one piece."""
+    place = 0
+    while place < len(chosen):
+        last = place
+        while last + 1 < len(chosen) and chosen[last + 1] == chosen[last] + 1:
+            last += 1
+        buffer[offsets[place] : offsets[last + 1]] = source[bounds[chosen[place]] : bounds[chosen[last] + 1]]
+        place = last + 1
 
 
 def _extras_of(row: Row) -> Extras | None:

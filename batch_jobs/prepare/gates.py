@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from batch_jobs.prepare.rows import QUARANTINE, RowSorter
+from batch_jobs.prepare.pipeline import Prepared
+from batch_jobs.prepare.quarantine import QUARANTINE
 from tunesmith.adapters.storage import Storage
 from tunesmith.contracts.datasets import DropReason, RowCounts, Split
 from tunesmith.contracts.errors import NothingToTrain, PlatformError, QualityGateFailed
@@ -10,14 +11,15 @@ from tunesmith.contracts.jobs import PrepareParams
 from tunesmith.contracts.recipes import PrepareRecipe
 
 
-def check_quality(params: PrepareParams, counts: RowCounts, sorter: RowSorter, folder: Path, storage: Storage) -> None:
+def check_quality(params: PrepareParams, prepared: Prepared, folder: Path, storage: Storage) -> None:
     """Raises NothingToTrain or QualityGateFailed, with the counts and where the bad rows are written."""
-    failure = find_failure(params.recipe, counts, sorter.rows[Split.TRAIN])
+    counts = prepared.ledger.total()
+    failure = find_failure(params.recipe, counts, prepared.rows[Split.TRAIN])
     if failure is None:
         return
     quarantine = params.output_uri + QUARANTINE
     storage.upload(folder / QUARANTINE, quarantine)
-    problems = ", ".join(f"{count} {code}" for code, count in sorter.ledger.problems.most_common()) or "none"
+    problems = ", ".join(f"{count} {code}" for code, count in prepared.ledger.problems.most_common()) or "none"
     dropped = ", ".join(f"{count} {reason}" for reason, count in counts.dropped.items()) or "none"
     raise type(failure)(
         f"{failure} (rows in: {counts.rows_in}, kept: {counts.kept}, quarantined: {counts.quarantined}, "

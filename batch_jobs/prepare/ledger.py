@@ -2,11 +2,15 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
 from tunesmith.contracts.datasets import DropReason, ProblemCode, RowCounts, RowFormat
 from tunesmith.contracts.errors import RowsUnaccounted
+
+if TYPE_CHECKING:
+    from batch_jobs.prepare.scanning import Scanned
 
 
 @dataclass
@@ -17,6 +21,13 @@ class Tally:
     kept: int = 0
     quarantined: int = 0
     dropped: Counter[DropReason] = field(default_factory=Counter)
+
+    def take(self, scanned: "Scanned") -> None:
+        """What a scan has settled already: all but the rows that are good so far."""
+        self.rows_in += scanned.rows_in
+        self.quarantined += len(scanned.quarantined)
+        if scanned.blank:
+            self.dropped[DropReason.BLANK_LINE] += scanned.blank
 
     def counts(self, place: str) -> RowCounts:
         """Raises RowsUnaccounted where a row came in and did not leave."""
@@ -40,6 +51,10 @@ class Ledger:
     problems: Counter[ProblemCode] = field(default_factory=Counter)
     characters: int = 0
     """Of the training split."""
+
+    def take(self, scanned: "Scanned") -> None:
+        self.formats += scanned.formats
+        self.problems.update(row.problem.code for row in scanned.quarantined)
 
     def tally(self, uri: str) -> Tally:
         return self.sources.setdefault(uri, Tally())

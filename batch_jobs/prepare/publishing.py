@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from batch_jobs.harness.main import JobContext
-from batch_jobs.prepare.rows import QUARANTINE, RowSorter
-from batch_jobs.prepare.writing import split_file
+from batch_jobs.prepare.pipeline import Prepared
+from batch_jobs.prepare.quarantine import QUARANTINE
 from tunesmith.adapters.storage import Storage, file_entry
 from tunesmith.contracts.datasets import DatasetManifest, Split, SplitEntry
 from tunesmith.contracts.errors import IntegrityError
@@ -27,11 +27,11 @@ def published_manifest(params: PrepareParams, storage: Storage) -> DatasetManife
     return manifest
 
 
-def publish(params: PrepareParams, sorter: RowSorter, folder: Path, context: JobContext) -> DatasetManifest:
+def publish(params: PrepareParams, prepared: Prepared, folder: Path, context: JobContext) -> DatasetManifest:
     """Upload all files, then the manifest; only the newest attempt may."""
-    manifest = _describe(params, sorter, folder)
+    manifest = _describe(params, prepared, folder)
     context.fence.check()
-    files = [entry.file for entry in manifest.splits.values()] + [manifest.quarantine]
+    files = [file for entry in manifest.splits.values() for file in entry.files] + [manifest.quarantine]
     context.storage.upload_folder(folder, params.output_uri, files)
     context.fence.check()
     context.storage.write(params.output_uri + MANIFEST, manifest.model_dump_json(indent=2), "application/json")
@@ -39,10 +39,11 @@ def publish(params: PrepareParams, sorter: RowSorter, folder: Path, context: Job
 
 
 def result_of(params: PrepareParams, manifest: DatasetManifest) -> PrepareResult:
-    test = manifest.splits[Split.TEST].file
+    (test,) = manifest.splits[Split.TEST].files
     return PrepareResult(
         dataset_version=manifest.dataset_version,
         manifest_uri=params.output_uri + MANIFEST,
+        kind=manifest.kind,
         content_digest=manifest.content_digest,
         counts=manifest.counts,
         splits={split: entry.rows for split, entry in manifest.splits.items()},
@@ -52,21 +53,27 @@ def result_of(params: PrepareParams, manifest: DatasetManifest) -> PrepareResult
     )
 
 
-def _describe(params: PrepareParams, sorter: RowSorter, folder: Path) -> DatasetManifest:
-    ledger = sorter.ledger
-    splits = {split: SplitEntry(rows=sorter.rows[split], file=file_entry(folder, split_file(split))) for split in Split}
+def _describe(params: PrepareParams, prepared: Prepared, folder: Path) -> DatasetManifest:
+    ledger = prepared.ledger
+    splits = {
+        split: SplitEntry(rows=prepared.rows[split], files=[file_entry(folder, name) for name in prepared.files[split]])
+        for split in Split
+    }
     return DatasetManifest(
         dataset_version=params.dataset_version,
         project=params.project,
         dataset=params.dataset,
         sources=params.sources,
+        kind=prepared.kind,
         counts=ledger.total(),
         counts_by_source=ledger.by_source(),
         formats=dict(sorted(ledger.formats.items())),
         problems=dict(sorted(ledger.problems.items())),
         splits=splits,
         quarantine=file_entry(folder, QUARANTINE),
-        content_digest=digest([[split, entry.file.sha256] for split, entry in sorted(splits.items())]),
+        content_digest=digest(
+            [[split, [file.sha256 for file in entry.files]] for split, entry in sorted(splits.items())]
+        ),
         characters=ledger.characters,
         suite_digest=params.suite_digest,
     )

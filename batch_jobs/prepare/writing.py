@@ -1,81 +1,219 @@
-"""The files of a dataset version: a Parquet per split and the quarantine, the same bytes for the same inputs."""
+"""The kept rows as Parquet: the training split in parts, each held-out split in one file; the same bytes every time.
 
-import base64
+Parts are cut by the bytes of their text, so which row lies in which file depends on the rows alone, and parts are
+written side by side.
+"""
+
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
-from batch_jobs.prepare.checking.conversations import Turn
-from batch_jobs.prepare.reading.lines import Line
-from batch_jobs.prepare.splitting import keys_of
-from tunesmith.contracts.datasets import Problem, Split
+from batch_jobs.prepare.batches import CHOSEN, PROMPT, REJECTED, ROLES, Integers, RowBatch, join, take_rows, take_texts
+from batch_jobs.prepare.columns import RowColumns
+from tunesmith.contracts.datasets import DatasetKind, Split
 
-ROWS_PER_GROUP = 5_000
-SCHEMA = pa.schema(
-    [
-        pa.field("item_id", pa.string(), nullable=False),
-        pa.field("messages", pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())])), nullable=False),
-        pa.field("trained", pa.list_(pa.bool_()), nullable=False),
-        pa.field("source", pa.string(), nullable=False),
-        pa.field("line", pa.int64(), nullable=False),
-    ]
+PART_BYTES = 32 << 20
+"""Of text, before compression."""
+GROUP_BYTES = 8 << 20
+"""Of text in a row group: what a reader holds at once."""
+
+MESSAGES = pa.list_(
+    pa.struct(
+        [
+            ("role", pa.string()),
+            ("content", pa.string()),
+            ("name", pa.string()),
+            ("tool_calls", pa.string()),
+            ("tool_call_id", pa.string()),
+        ]
+    )
 )
+PARTS_OF_ROW = {"messages": PROMPT, "chosen": CHOSEN, "rejected": REJECTED}
 
 
-class SplitFiles:
-    """The Parquet files of all splits; rows stream through, a row group at a time. Use as a context manager."""
-
-    def __init__(self, folder: Path):
-        self._writers = {
-            split: pq.ParquetWriter(folder / split_file(split), SCHEMA, compression="zstd") for split in Split
-        }
-        self._pending: dict[Split, list[dict[str, Any]]] = {split: [] for split in Split}
-        self.rows = dict.fromkeys(Split, 0)
-
-    def add(
-        self, split: Split, item_id: str, turns: tuple[Turn, ...], trained: tuple[bool, ...], origin: tuple[str, int]
-    ) -> None:
-        messages = [{"role": turn.role, "content": turn.content} for turn in turns]
-        row = {"item_id": item_id, "messages": messages, "trained": trained, "source": origin[0], "line": origin[1]}
-        self._pending[split].append(row)
-        self.rows[split] += 1
-        if len(self._pending[split]) == ROWS_PER_GROUP:
-            self._flush(split)
-
-    def __enter__(self) -> "SplitFiles":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for split, writer in self._writers.items():
-            self._flush(split)
-            writer.close()
-
-    def _flush(self, split: Split) -> None:
-        if self._pending[split]:
-            self._writers[split].write_table(pa.Table.from_pylist(self._pending[split], schema=SCHEMA))
-            self._pending[split].clear()
+def schema(kind: DatasetKind) -> pa.Schema:
+    """Columns of a dataset version. `tools` and `tool_calls` are JSON, so that tools of any shape fit into one column;
+    `extra` is a JSON object of the kept columns."""
+    pair = [pa.field("chosen", MESSAGES), pa.field("rejected", MESSAGES)] if kind is DatasetKind.PREFERENCE else []
+    label = [pa.field("desirable", pa.bool_())] if kind is DatasetKind.UNPAIRED_PREFERENCE else []
+    return pa.schema(
+        [
+            pa.field("item_id", pa.string(), nullable=False),
+            pa.field("messages", MESSAGES, nullable=False),
+            *pair,
+            *label,
+            pa.field("trained", pa.list_(pa.bool_()), nullable=False),
+            pa.field("tools", pa.string()),
+            pa.field("source", pa.string(), nullable=False),
+            pa.field("line", pa.int64(), nullable=False),
+            pa.field("language", pa.string()),
+            pa.field("quality", pa.float32()),
+            pa.field("toxicity", pa.float32()),
+            pa.field("label", pa.string()),
+            pa.field("label_confidence", pa.float32()),
+            pa.field("label_origin", pa.string()),
+            pa.field("extra", pa.string()),
+        ]
+    )
 
 
-def split_file(split: Split) -> str:
-    return f"{split}.parquet"
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Rows of one batch."""
+
+    batch: int
+    rows: Integers
+    """Within the batch."""
+    start: int
+    """Index of the batch's first row in the dataset."""
 
 
-def quarantine_line(problem: Problem, line: Line) -> str:
-    """A line of quarantine.jsonl: the problem and the row as it was, base64 where it is no text."""
-    facts = problem.model_dump(mode="json") | {"raw_bytes": line.length}
-    try:
-        facts["raw"] = line.raw.decode()
-    except UnicodeDecodeError:
-        facts["raw_base64"] = base64.b64encode(line.raw).decode()
-    return json.dumps(facts, ensure_ascii=False) + "\n"
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A file to write: its name in the folder, and its rows in order."""
+
+    split: Split
+    name: str
+    pieces: list[Piece]
+
+    @property
+    def rows(self) -> int:
+        return sum(len(piece.rows) for piece in self.pieces)
 
 
-def prompts_in(file: Path) -> Iterator[str]:
-    """Prompt keys of a Parquet split."""
-    for batch in pq.ParquetFile(file).iter_batches(columns=["messages"]):
-        for messages in batch.column("messages").to_pylist():
-            yield keys_of(tuple(Turn(message["role"], message["content"]) for message in messages)).prompt
+def plan_parts(
+    split_of_rows: NDArray[np.int8], sizes: Integers, batch_lengths: list[int], part_bytes: int = PART_BYTES
+) -> list[Part]:
+    """Which rows go into which file. `split_of_rows` is -1 for rows that are dropped, else an index into Split; `sizes`
+    are bytes of text."""
+    starts = np.concatenate([[0], np.cumsum(batch_lengths, dtype=np.int64)])
+    parts = []
+    for code, split in enumerate(Split):
+        rows = np.flatnonzero(split_of_rows == code)
+        cuts = _cuts(sizes[rows], part_bytes) if split is Split.TRAIN else np.empty(0, np.int64)
+        chunks = np.split(rows, cuts)
+        for number, chunk in enumerate(chunks):
+            name = f"{split}-{number:05d}-of-{len(chunks):05d}.parquet"
+            parts.append(Part(split, name, _pieces(chunk, starts)))
+    return parts
+
+
+def write_part(part: Part, read: Callable[[int], RowBatch], columns: RowColumns, kind: DatasetKind, file: Path) -> None:
+    """`read` gives a batch of the spool by its index."""
+    plain = ["item_id", "trained.list.element", "line"]
+    coded = [name for name in schema(kind).names if name in ("source", "language", "label", "label_origin")]
+    roles = [f"{name}.list.element.role" for name in PARTS_OF_ROW if name in schema(kind).names]
+    with pq.ParquetWriter(
+        file,
+        schema(kind),
+        compression="zstd",
+        compression_level=1,
+        use_dictionary=coded + roles,
+        write_statistics=plain[2:] + coded,
+    ) as writer:
+        for batch, rows in _groups(part, read):
+            if part.split is Split.TRAIN and batch.learnable is not None:
+                batch = replace(batch, trained=batch.learnable)
+            writer.write_table(_table(batch, rows, columns, kind), row_group_size=1 << 30)
+
+
+def _cuts(sizes: Integers, part_bytes: int) -> Integers:
+    """Where to cut: before each row with which another `part_bytes` of text begin."""
+    begun = np.concatenate([[0], np.cumsum(sizes)[:-1]]) // part_bytes if len(sizes) else np.empty(0, np.int64)
+    return np.flatnonzero(np.diff(begun)) + 1
+
+
+def _pieces(rows: Integers, starts: Integers) -> list[Piece]:
+    bounds = np.searchsorted(rows, starts)
+    return [
+        Piece(batch, rows[bounds[batch] : bounds[batch + 1]] - starts[batch], int(starts[batch]))
+        for batch in range(len(starts) - 1)
+        if bounds[batch + 1] > bounds[batch]
+    ]
+
+
+def _groups(part: Part, read: Callable[[int], RowBatch]) -> Iterator[tuple[RowBatch, Integers]]:
+    """The part's rows as row groups, with their indices in the dataset."""
+    pending: list[RowBatch] = []
+    indices: list[Integers] = []
+    held = 0
+    for piece in part.pieces:
+        pending.append(take_rows(read(piece.batch), piece.rows))
+        indices.append(piece.rows + piece.start)
+        held += int(pending[-1].texts.offsets[-1])
+        if held >= GROUP_BYTES:
+            yield join(pending), np.concatenate(indices)
+            pending, indices, held = [], [], 0
+    if pending:
+        yield join(pending), np.concatenate(indices)
+
+
+def _table(batch: RowBatch, rows: Integers, columns: RowColumns, kind: DatasetKind) -> pa.Table:
+    shape = schema(kind)
+    made: dict[str, Any] = {name: _messages(batch, part) for name, part in PARTS_OF_ROW.items() if name in shape.names}
+    if "desirable" in shape.names:
+        made["desirable"] = [batch.extras[row].label if row in batch.extras else None for row in range(len(batch))]
+    made |= {
+        "trained": pa.ListArray.from_arrays(pa.array(batch.first, pa.int32()), pa.array(batch.trained)),
+        "tools": _sparse(batch, lambda extras: extras.tools),
+        "extra": _sparse(batch, lambda extras: _json(extras.columns) if extras.columns else None),
+        "line": pa.array(batch.line),
+    }
+    made |= columns.arrays(rows)
+    return pa.table([made[name] for name in shape.names], schema=shape)
+
+
+def _messages(batch: RowBatch, part: int) -> pa.ListArray:
+    """The turns of one part of the rows; in a chat that is all of them."""
+    segments = np.flatnonzero(batch.part == part)
+    texts = batch.texts if len(segments) == len(batch.part) else take_texts(batch.texts, segments)
+    first = np.searchsorted(segments, batch.first).astype(np.int32)
+    fields = [_roles(batch.role[segments]), _strings(texts.buffer, texts.offsets), *_turn_extras(batch, segments)]
+    struct = pa.StructArray.from_arrays(fields, fields=list(MESSAGES.value_type))
+    return pa.ListArray.from_arrays(pa.array(first), struct)
+
+
+def _roles(codes: NDArray[np.uint8]) -> pa.Array:
+    return pa.DictionaryArray.from_arrays(pa.array(codes.astype(np.int8)), pa.array(ROLES)).cast(pa.string())
+
+
+def _strings(buffer: NDArray[np.uint8], offsets: Integers) -> pa.Array:
+    """Texts back to back are what an Arrow string column is."""
+    bounds = (offsets - offsets[0]).astype(np.int32)
+    data = np.ascontiguousarray(buffer[offsets[0] : offsets[-1]])
+    return pa.StringArray.from_buffers(len(offsets) - 1, pa.py_buffer(bounds), pa.py_buffer(data))
+
+
+def _turn_extras(batch: RowBatch, segments: Integers) -> list[pa.Array]:
+    """name, tool_calls and tool_call_id of each turn."""
+    found = {
+        int(batch.first[row]) + place: turn
+        for row, extras in batch.extras.items()
+        for place, turn in extras.turns.items()
+    }
+    if not found:
+        return [pa.nulls(len(segments), pa.string())] * 3
+    turns = [found.get(segment) for segment in segments.tolist()]
+    return [
+        pa.array([getattr(turn, name) if turn else None for turn in turns], pa.string())
+        for name in ("name", "tool_calls", "tool_call_id")
+    ]
+
+
+def _sparse(batch: RowBatch, value: Callable[[Any], str | None]) -> pa.Array:
+    if not batch.extras:
+        return pa.nulls(len(batch), pa.string())
+    return pa.array(
+        [value(batch.extras[row]) if row in batch.extras else None for row in range(len(batch))], pa.string()
+    )
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, sort_keys=True)

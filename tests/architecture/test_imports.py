@@ -92,7 +92,7 @@ def test_file_imports_nothing_that_it_may_not(place: str) -> None:
         ("functions/gate_model/handler.py", "from functions.plan_run import handler"),
         ("functions/gate_model/handler.py", "def f():\n    import pyarrow.parquet"),
         ("batch_jobs/finetune/lora.py", "from batch_jobs.prepare import splitting"),
-        ("batch_jobs/finetune/lora.py", "import batch_jobs.prepare.splitting"),
+        ("batch_jobs/finetune/lora.py", "import batch_jobs.prepare.deciding"),
         ("batch_jobs/finetune/lora.py", "import functions.plan_run"),
         ("infra/stacks/storage.py", "import boto3"),
         ("infra/stacks/storage.py", "from tunesmith.adapters import storage"),

@@ -20,6 +20,7 @@ from tunesmith.adapters import alarms, endpoints, packages
 from tunesmith.adapters.storage import Storage
 from tunesmith.contracts.artifacts import adapter_prefix, base_prefix, result_key, s3_uri
 from tunesmith.contracts.datasets import (
+    DatasetKind,
     DatasetManifest,
     FileEntry,
     RowCounts,
@@ -189,17 +190,18 @@ def trained(manifest: AdapterManifest) -> FinetuneResult:
 
 def dataset_manifest(request: RunRequest) -> DatasetManifest:
     result = prepare_result(request)
-    file = FileEntry(path="train.parquet", bytes=1, sha256=digest("train"))
+    file = FileEntry(path="train-00000-of-00001.parquet", bytes=1, sha256=digest("train"))
     return DatasetManifest(
         dataset_version=request.dataset_version,
         project=PROJECT,
         dataset=DATASET,
         sources=request.sources,
+        kind=DatasetKind.CHAT,
         counts=result.counts,
         counts_by_source={request.sources[0].uri: result.counts},
         formats={"chat": 1_000},
         problems={"NOT_JSON": 10},
-        splits={split: SplitEntry(rows=rows, file=file) for split, rows in result.splits.items()},
+        splits={split: SplitEntry(rows=rows, files=[file]) for split, rows in result.splits.items()},
         quarantine=file,
         content_digest=digest("content"),
         characters=result.characters,

@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 import torch
 
@@ -15,13 +16,12 @@ from batch_jobs.harness import code_version as code
 from batch_jobs.harness.main import run_job
 from batch_jobs.modeling import folders
 from batch_jobs.modeling.loading import load_model, load_tokenizer
-from batch_jobs.prepare.checking.conversations import Turn
-from batch_jobs.prepare.splitting import keys_of
-from batch_jobs.prepare.writing import SplitFiles
+from batch_jobs.prepare.canonical import Row
 from tests.batch_jobs.harness.crashing import Crash, CrashingStorage
+from tests.support.splits import chat, write_split
 from tests.support.tiny_model import write_tiny_base
 from tunesmith.adapters.storage import Storage, file_entry
-from tunesmith.contracts.datasets import DatasetManifest, RowCounts, Split, SplitEntry
+from tunesmith.contracts.datasets import DatasetKind, DatasetManifest, RowCounts, Split, SplitEntry
 from tunesmith.contracts.identity import digest
 from tunesmith.contracts.jobs import ExitCode, FinetuneParams, FinetuneResult, JobName
 from tunesmith.contracts.models import AdapterManifest, ModelReference
@@ -35,25 +35,28 @@ RECIPE = FinetuneRecipe(
 def write_dataset(folder: Path, rows: int) -> str:
     """A dataset version of simple questions, without going through `prepare`."""
     folder.mkdir()
-    with SplitFiles(folder) as files:
-        for number in range(rows):
-            turns = (Turn("user", f"What comes after {number}?"), Turn("assistant", f"{number + 1} does."))
-            split = Split.VALIDATION if number % 8 == 7 else Split.TRAIN
-            files.add(split, keys_of(turns).conversation, turns, (False, True), ("rows.jsonl", number + 1))
+    chats: dict[Split, list[Row]] = {split: [] for split in Split}
+    for number in range(rows):
+        split = Split.VALIDATION if number % 8 == 7 else Split.TRAIN
+        chats[split].append(chat(("user", f"What comes after {number}?"), ("assistant", f"{number + 1} does.")))
     (folder / "quarantine.jsonl").write_text("")
-    entries = {s: SplitEntry(rows=files.rows[s], file=file_entry(folder, f"{s}.parquet")) for s in Split}
+    entries = {
+        split: SplitEntry(rows=len(chats[split]), files=[file_entry(folder, write_split(folder, split, chats[split]))])
+        for split in Split
+    }
     manifest = DatasetManifest(
         dataset_version=digest("dataset"),
         project="demo",
         dataset="numbers",
         sources=[],
+        kind=DatasetKind.CHAT,
         counts=RowCounts(rows_in=rows, kept=rows, quarantined=0),
         counts_by_source={},
         formats={},
         problems={},
         splits=entries,
         quarantine=file_entry(folder, "quarantine.jsonl"),
-        content_digest=digest([entry.file.sha256 for entry in entries.values()]),
+        content_digest=digest([entry.files[0].sha256 for entry in entries.values()]),
         characters=1,
         suite_digest=None,
     )
@@ -265,15 +268,12 @@ def test_rows_longer_than_a_sequence_are_an_error_when_none_fits(
 
 
 def test_endless_chat_is_left_out_without_rendering_it_turn_by_turn(place: Workplace, tmp_path: Path) -> None:
-    turns = tuple(Turn(role, "hi") for _ in range(20_000) for role in ("user", "assistant"))
-    with SplitFiles(tmp_path) as files:
-        files.add(Split.TRAIN, "a" * 64, turns, tuple(turn.role == "assistant" for turn in turns), ("a.jsonl", 1))
-        files.add(Split.TRAIN, "b" * 64, turns[:2], (False, True), ("a.jsonl", 2))
+    turns = [(role, "hi") for _ in range(20_000) for role in ("user", "assistant")]
+    name = write_split(tmp_path, Split.TRAIN, [chat(*turns), chat(*turns[:2])])
+    ids = pq.read_table(tmp_path / name, columns=["item_id"]).column("item_id").to_pylist()
     started = time.monotonic()
-    found = training_examples(
-        tmp_path / "train.parquet", place.params("endless"), load_tokenizer(place.folder / "base")
-    )
-    assert (list(found.by_id), found.too_long) == (["b" * 64], 1)
+    found = training_examples([tmp_path / name], place.params("endless"), load_tokenizer(place.folder / "base"))
+    assert (list(found.by_id), found.too_long) == ([ids[1]], 1)
     assert time.monotonic() - started < 30
 
 

@@ -63,7 +63,7 @@ class Workplace:
 
     @staticmethod
     def rows(params: PrepareParams, split: Split) -> list[dict[str, Any]]:
-        return pq.read_table(f"{params.output_uri}{split}.parquet").to_pylist()
+        return pq.read_table(f"{params.output_uri}{split}-00000-of-00001.parquet").to_pylist()
 
     def prompts(self, params: PrepareParams, split: Split) -> set[str]:
         return {row["messages"][0]["content"] for row in self.rows(params, split)}
@@ -119,8 +119,8 @@ def test_held_out_rows_stay_held_out_when_rows_are_added(place: Workplace) -> No
 def test_turn_that_answers_a_held_out_prompt_is_context_and_never_learnt(place: Workplace) -> None:
     short = [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]
     rows = [{"messages": [{"role": "user", "content": f"{number}"}, *short[1:], *short]} for number in range(200)]
-    openings = [row(str(number), "a") for number in range(200)]
-    params = place.params(place.source("a.jsonl", b"\n".join([json.dumps(r).encode() for r in rows] + openings)))
+    openings = [{"messages": [{"role": "user", "content": f"{number}"}, *short[1:]]} for number in range(200)]
+    params = place.params(place.source("a.jsonl", b"\n".join(json.dumps(r).encode() for r in rows + openings)))
     place.manifest(params)
     held_out = {
         found["messages"][0]["content"] for found in place.rows(params, Split.TEST) if len(found["messages"]) == 2
@@ -146,11 +146,11 @@ def test_greeting_before_the_first_prompt_is_context_and_never_learnt(place: Wor
 def test_frozen_suite_is_neither_trained_on_nor_fed_by_feedback(place: Workplace) -> None:
     upload = place.source("a.jsonl", b"\n".join(row(f"question {number}") for number in range(200)))
     first = place.params(upload, name="first")
-    suite = place.manifest(first).splits[Split.TEST].file
+    suite = place.manifest(first).splits[Split.TEST].files[0]
     asked = place.prompts(first, Split.TEST)
     corrections = [row(prompt, "corrected") for prompt in sorted(asked)] + [row(f"new {n}") for n in range(100)]
     feedback = place.source("feedback.jsonl", b"\n".join(corrections), SourceKind.FEEDBACK)
-    frozen = {"suite_uri": f"{first.output_uri}test.parquet", "suite_digest": suite.sha256}
+    frozen = {"suite_uri": f"{first.output_uri}test-00000-of-00001.parquet", "suite_digest": suite.sha256}
     narrow = EASY.model_copy(update={"test_fraction": 0.01})
     second = place.params(upload, feedback, recipe=narrow, name="second", **frozen)
     counts = place.manifest(second).counts_by_source

@@ -187,8 +187,10 @@ def folder_digest(files: list[FileEntry]) -> Digest:
 
 
 class SplitEntry(Contract):
+    """The training split may lie in several parts, in order; a held-out split is one file."""
+
     rows: int
-    file: FileEntry
+    files: list[FileEntry] = Field(min_length=1)
 
 
 class DatasetManifest(Contract):
@@ -198,6 +200,7 @@ class DatasetManifest(Contract):
     project: Name
     dataset: Name
     sources: list[Source]
+    kind: DatasetKind
     counts: RowCounts
     counts_by_source: dict[Uri, RowCounts]
     formats: dict[RowFormat, int]

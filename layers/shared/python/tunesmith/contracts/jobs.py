@@ -8,7 +8,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from tunesmith.contracts.base import Contract, Digest, Name, RunId, Uri
-from tunesmith.contracts.datasets import RowCounts, Source, Split
+from tunesmith.contracts.datasets import DatasetKind, RowCounts, Source, Split
 from tunesmith.contracts.models import ModelReference
 from tunesmith.contracts.recipes import EvaluateRecipe, FinetuneRecipe, Metric, PrepareRecipe
 
@@ -53,6 +53,7 @@ class PrepareParams(Contract):
 class PrepareResult(Contract):
     dataset_version: Digest
     manifest_uri: Uri
+    kind: DatasetKind = DatasetKind.CHAT
     content_digest: Digest
     counts: RowCounts
     splits: dict[Split, int] = Field(description="rows")

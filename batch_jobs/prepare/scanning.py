@@ -1,0 +1,187 @@
+"""The first pass: a block of lines becomes clean rows, what is known of each, and the rows that go to quarantine.
+
+Blocks are scanned side by side by threads. A scan depends on its block, its file and the recipe, and on nothing that
+another scan does.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from batch_jobs.prepare.batches import FORMATS, PROMPT, ROLES, Integers, RowBatch, join, take_rows
+from batch_jobs.prepare.canonical import Row
+from batch_jobs.prepare.checking.chat_lines import LEFT, TAKEN, take_chats
+from batch_jobs.prepare.checking.files import FileChecks
+from batch_jobs.prepare.checking.problems import BadRow
+from batch_jobs.prepare.cleaning.unicode import count_characters, normalise
+from batch_jobs.prepare.deciding import positions
+from batch_jobs.prepare.deduplicating.fingerprints import ASSISTANT, Fingerprints, Hashes, fingerprints
+from batch_jobs.prepare.deduplicating.signatures import SAMPLED_BYTES, Signatures, Template, learn_template, signatures
+from batch_jobs.prepare.facts import RowFacts
+from batch_jobs.prepare.quarantine import Quarantined
+from batch_jobs.prepare.reading.blocks import Block
+from tunesmith.contracts.datasets import KIND_OF, DatasetKind, RowFormat
+from tunesmith.contracts.recipes import PrepareRecipe
+
+
+@dataclass(frozen=True, slots=True)
+class FileScan:
+    """What the scans of one file share."""
+
+    source: int
+    """Index into the job's sources."""
+    uri: str
+    checks: FileChecks
+    template: Template
+
+
+@dataclass(slots=True)
+class Scanned:
+    """What became of one block."""
+
+    batch: RowBatch
+    facts: RowFacts
+    signed: Signatures
+    quarantined: list[Quarantined]
+    rows_in: int
+    blank: int
+    formats: Counter[RowFormat] = field(default_factory=Counter)
+    pii: Counter[str] = field(default_factory=Counter)
+    consumed: int = 0
+
+
+class Scanner:
+    """Scans blocks; safe to use from many threads."""
+
+    def __init__(self, recipe: PrepareRecipe, frozen_prompts: Hashes):
+        self._recipe, self._frozen = recipe, frozen_prompts
+
+    def begin(self, source: int, uri: str, block: Block) -> FileScan:
+        """Learn from a file's first block what its rows are and what they all share."""
+        checks = FileChecks.of(block, uri, self._recipe)
+        head = _head(block, SAMPLED_BYTES)
+        batch, _ = _rows_of(head, checks)
+        return FileScan(source, uri, checks, learn_template(batch.row_texts))
+
+    def scan(self, file: FileScan, block: Block) -> Scanned:
+        batch, quarantined = _rows_of(block, file.checks)
+        blank = block.rows - len(batch) - len(quarantined)
+        texts, _ = normalise(batch.texts, self._recipe.normalise)
+        batch = replace(batch, texts=texts)
+        prints = fingerprints(batch)
+        signed, comparable = signatures(batch.row_texts, file.template)
+        batch.learnable = self._learnable(batch, prints)
+        return Scanned(
+            batch,
+            self._facts(file, batch, prints, comparable),
+            signed,
+            quarantined,
+            rows_in=block.rows,
+            blank=blank,
+            formats=_count_formats(batch),
+            consumed=block.consumed,
+        )
+
+    def _facts(self, file: FileScan, batch: RowBatch, prints: Fingerprints, comparable: NDArray[np.bool_]) -> RowFacts:
+        rows = len(batch)
+        return RowFacts(
+            source=np.full(rows, file.source, np.int32),
+            fingerprint=prints.row,
+            prompt=prints.prompt,
+            group=prints.prompt,
+            learnable=_any_in_row(batch.learnable, batch.first),
+            comparable=comparable,
+            contaminated=np.zeros(rows, np.bool_),
+            refused=np.zeros(rows, np.uint8),
+            quality=np.zeros(rows, np.float32),
+            toxicity=np.zeros(rows, np.float32),
+            language=np.zeros(rows, np.uint16),
+            pii=np.zeros(rows, np.bool_),
+            size=np.diff(batch.texts.offsets[batch.first]),
+            characters=_sum_in_row(count_characters(batch.texts), batch.first),
+        )
+
+    def _learnable(self, batch: RowBatch, prints: Fingerprints) -> NDArray[np.bool_]:
+        """An answer in the middle to a held-out prompt stays as context, but is not learnt; nor is a greeting before
+        the first prompt. Only chats are held out turn by turn."""
+        if not len(batch) or KIND_OF[FORMATS[batch.format[0]]] is not DatasetKind.CHAT:
+            return batch.trained.copy()
+        learnable = batch.trained & (batch.role == ASSISTANT)
+        learnable[batch.first[:-1]] = False
+        answers = np.flatnonzero(learnable)
+        asked = prints.before[answers]
+        held_out = np.isin(asked, self._frozen)
+        if self._recipe.group_by is None:
+            held_out |= positions(asked, self._recipe.seed) < self._recipe.test_fraction
+        learnable[answers[held_out]] = False
+        return learnable
+
+
+def _rows_of(block: Block, checks: FileChecks) -> tuple[RowBatch, list[Quarantined]]:
+    """The block's good rows in the file's order, and those that are not."""
+    quarantined = [Quarantined.of_refusal(refusal) for refusal in block.refusals]
+    if not checks.may_be_plain_chats:
+        return _slow_rows(block, np.arange(len(block)), checks, quarantined)
+    taken = take_chats(block.data, block.starts, block.ends, checks.reserved)
+    numbers = np.flatnonzero(taken.fate == TAKEN)
+    fast = RowBatch(
+        taken.texts,
+        taken.role,
+        np.full(len(taken.role), PROMPT, np.uint8),
+        taken.role == ROLES.index("assistant"),
+        taken.first,
+        np.full(len(numbers), FORMATS.index(RowFormat.CHAT), np.uint8),
+        block.numbers[numbers],
+    )
+    left = np.flatnonzero(taken.fate == LEFT)
+    if not len(left):
+        return fast, quarantined
+    slow, quarantined = _slow_rows(block, left, checks, quarantined)
+    both = join([fast, slow])
+    return take_rows(both, np.argsort(both.line, kind="stable")), quarantined
+
+
+def _slow_rows(
+    block: Block, lines: Integers, checks: FileChecks, quarantined: list[Quarantined]
+) -> tuple[RowBatch, list[Quarantined]]:
+    rows: list[Row] = []
+    numbers: list[int] = []
+    for index in lines.tolist():
+        raw, number, offset = block.line(index), int(block.numbers[index]), int(block.offsets[index])
+        if not raw.strip(b" \t\r\n"):
+            continue
+        try:
+            rows.append(checks.row(raw))
+            numbers.append(number)
+        except BadRow as bad:
+            quarantined.append(Quarantined(number, offset, bad, raw, len(raw)))
+    quarantined.sort(key=lambda row: row.number)
+    return RowBatch.of(rows, numbers), quarantined
+
+
+def _head(block: Block, size: int) -> Block:
+    lines = max(1, int(np.searchsorted(block.ends, size)))
+    return replace(
+        block,
+        starts=block.starts[:lines],
+        ends=block.ends[:lines],
+        numbers=block.numbers[:lines],
+        offsets=block.offsets[:lines],
+        refusals=[],
+    )
+
+
+def _count_formats(batch: RowBatch) -> Counter[RowFormat]:
+    counts = np.bincount(batch.format, minlength=len(FORMATS)).tolist()
+    return Counter({FORMATS[code]: count for code, count in enumerate(counts) if count})
+
+
+def _any_in_row(flags: NDArray[np.bool_], first: Integers) -> NDArray[np.bool_]:
+    return _sum_in_row(flags.astype(np.int64), first) > 0
+
+
+def _sum_in_row(values: NDArray[np.int64], first: Integers) -> NDArray[np.int64]:
+    totals = np.concatenate([np.zeros(1, np.int64), np.cumsum(values)])
+    return totals[first[1:]] - totals[first[:-1]]
