@@ -88,7 +88,9 @@ def _slow_decode(text: str, strict: bool) -> None:
     except RecursionError:
         raise _too_deep() from None
     except json.JSONDecodeError as error:
-        raise BadRow(ProblemCode.NOT_JSON, f"{error.msg} at character {error.pos + 1} of the line") from None
+        raise BadRow(
+            ProblemCode.NOT_JSON, f"{error.msg.removesuffix(' at')} at character {error.pos + 1} of the line"
+        ) from None
     except ValueError:  # Python refuses to convert whole numbers of more than 4,300 digits
         raise BadRow(ProblemCode.NUMBER_RANGE, "a whole number of thousands of digits") from None
 

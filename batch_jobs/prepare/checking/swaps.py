@@ -15,6 +15,9 @@ from batch_jobs.prepare.canonical import Row, Turn
 from batch_jobs.prepare.checking.shapes import seen
 from tunesmith.contracts.checks import SwapEstimate
 
+ENOUGH = 20
+"""Pairs that came twice, below which their share says nothing."""
+
 
 class Swaps:
     """Collects pairs, 9 bytes each, and tells at the end which of them contradict an earlier one."""
@@ -43,10 +46,10 @@ class Swaps:
 
 
 def estimate(repeated: int, contradicting: int) -> SwapEstimate:
-    """The share of swapped labels; None where no pair came twice. Half of the pairs contradict where labels are coin
+    """The share of swapped labels; None where too few pairs came twice. Half of them contradict where labels are coin
     tosses: more than that tells no more."""
-    if not repeated:
-        return SwapEstimate(repeated_pairs=0, contradicting_pairs=0, swap_rate=None)
+    if repeated < ENOUGH:
+        return SwapEstimate(repeated_pairs=repeated, contradicting_pairs=contradicting, swap_rate=None)
     share = min(contradicting / repeated, 0.5)
     rate = (1 - math.sqrt(1 - 2 * share)) / 2
     return SwapEstimate(repeated_pairs=repeated, contradicting_pairs=contradicting, swap_rate=round(rate, 6))

@@ -8,7 +8,7 @@ import typer
 from botocore.exceptions import BotoCoreError, ClientError
 
 from tunesmith.contracts.errors import PlatformError
-from tunesmith_cli import chat, data, doctor, keys, local, models, runs
+from tunesmith_cli import chat, checking, data, doctor, keys, local, models, quarantine, runs
 from tunesmith_cli.console import fail
 from tunesmith_cli.demo.command import demo
 
@@ -21,6 +21,10 @@ app = typer.Typer(
     epilog="Start here: [bold]tunesmith local up --detach[/bold], then [bold]tunesmith data push FILE[/bold]",
 )
 app.add_typer(local.app, name="local")
+data.app.command("check")(checking.check)
+data.app.command("convert")(checking.convert)
+data.app.command("quarantine")(quarantine.quarantine)
+data.app.command("requeue")(quarantine.requeue)
 app.add_typer(data.app, name="data")
 app.add_typer(runs.app, name="runs")
 app.add_typer(models.app, name="models")

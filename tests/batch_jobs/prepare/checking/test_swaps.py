@@ -2,7 +2,7 @@
 
 import random
 
-from batch_jobs.prepare.checking.swaps import Swaps, estimate
+from batch_jobs.prepare.checking.swaps import ENOUGH, Swaps, estimate
 from tests.batch_jobs.prepare.checking.rows import parse
 
 
@@ -38,7 +38,7 @@ def test_planted_swap_rate_is_estimated() -> None:
     assert rate is not None and abs(rate - 0.1) < 0.02
 
 
-def test_nothing_is_estimated_where_no_pair_came_twice() -> None:
-    assert estimate(0, 0).swap_rate is None
-    assert estimate(10, 0).swap_rate == 0
-    assert estimate(10, 10).swap_rate == 0.5
+def test_nothing_is_estimated_from_a_handful() -> None:
+    assert estimate(ENOUGH - 1, 9).swap_rate is None
+    assert estimate(ENOUGH, 0).swap_rate == 0
+    assert estimate(ENOUGH, ENOUGH).swap_rate == 0.5

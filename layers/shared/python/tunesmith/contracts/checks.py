@@ -32,7 +32,7 @@ class SwapEstimate(Contract):
 
     repeated_pairs: int = Field(ge=0, description="pairs of which an earlier row has the same prompt and answers")
     contradicting_pairs: int = Field(ge=0, description="those among them that prefer the other answer")
-    swap_rate: float | None = Field(description="estimated share of swapped labels; None: no pair came twice")
+    swap_rate: float | None = Field(description="estimated share of swapped labels; None: too few came twice")
 
 
 class DatasetCheck(RowCounts):

@@ -1,0 +1,228 @@
+"""Files, row by row: what is good, what is bad and why, and the count of all. Nothing of the rows is held.
+
+What is remembered: 8 bytes a row (its fingerprint), for preferences 33 more, and as many problems as are listed.
+"""
+
+import hashlib
+from array import array
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from batch_jobs.prepare.canonical import Row
+from batch_jobs.prepare.checking.files import FileChecks
+from batch_jobs.prepare.checking.problems import BadRow
+from batch_jobs.prepare.checking.shapes import seen
+from batch_jobs.prepare.checking.swaps import Swaps
+from batch_jobs.prepare.line_blocks import read_blocks
+from batch_jobs.prepare.reading.blocks import Block
+from tunesmith.contracts.checks import CheckedFile, DatasetCheck, FoundProblem, SwapEstimate
+from tunesmith.contracts.datasets import KIND_OF, DatasetKind, DropReason, ProblemCode, RowFormat, Severity
+from tunesmith.contracts.errors import PlatformError
+from tunesmith.contracts.recipes import PrepareRecipe
+
+FIRST_PLACES = 3
+"""Of each code so many problems are listed, even beyond the limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a row stands."""
+
+    line: int
+    offset: int
+
+
+@dataclass(slots=True)
+class Examined:
+    """One file, while its rows go by."""
+
+    uri: str
+    format: RowFormat | None = None
+    rows_in: int = 0
+    blank: int = 0
+    bad: int = 0
+    good: int = 0
+    duplicates: int = 0
+    error: str | None = None
+
+    def told(self) -> CheckedFile:
+        """Raises ValidationError where a row came in and did not leave."""
+        dropped = {DropReason.BLANK_LINE: self.blank, DropReason.EXACT_DUPLICATE: self.duplicates}
+        return CheckedFile(
+            file=self.uri,
+            format=self.format,
+            error=self.error,
+            rows_in=self.rows_in,
+            kept=self.good - self.duplicates,
+            quarantined=self.bad,
+            dropped={reason: count for reason, count in dropped.items() if count},
+        )
+
+
+@dataclass(slots=True)
+class Problems:
+    """All are counted; the first `limit` are listed, and the first few of every code."""
+
+    limit: int
+    listed: list[FoundProblem] = field(default_factory=list)
+    by_code: Counter[ProblemCode] = field(default_factory=Counter)
+    by_severity: Counter[Severity] = field(default_factory=Counter)
+
+    def add(self, bad: BadRow, uri: str, place: Place, severity: Severity = Severity.ERROR) -> None:
+        self.by_code[bad.code] += 1
+        self.by_severity[severity] += 1
+        if len(self.listed) < self.limit or self.by_code[bad.code] <= FIRST_PLACES:
+            told = bad.at(uri, place.line, place.offset, severity).model_dump()
+            self.listed.append(FoundProblem(file=told.pop("source"), **told))
+
+
+class Examination:
+    """Takes files one after the other; `told` is the document about all of them."""
+
+    def __init__(self, recipe: PrepareRecipe, limit: int, drop_duplicates: bool = True):
+        self.problems = Problems(limit)
+        self._recipe = recipe
+        self._files: list[Examined] = []
+        self._formats: Counter[RowFormat] = Counter()
+        self._prints: array[int] | None = array("Q") if drop_duplicates and recipe.deduplicate.exact else None
+        self._pairs = Pairs()
+
+    def rows(self, file: Path, uri: str) -> Iterator[tuple[Row, Place, int]]:
+        """The good rows of a file, where they stand, and how many bytes of the file are behind their block.
+
+        A file that is refused, or breaks off, is told of in the document and ends here.
+        """
+        examined = Examined(uri)
+        self._files.append(examined)
+        checks: FileChecks | None = None
+        try:
+            for block in read_blocks(file, uri, self._recipe):
+                if checks is None:
+                    checks = FileChecks.of(block, uri, self._recipe)
+                    examined.format = checks.format_of_file.format
+                yield from self._rows_of(block, examined, checks)
+        except (PlatformError, OSError) as error:
+            examined.error = str(error)
+
+    def refuse(self, row: Row, place: Place, bad: BadRow) -> None:
+        """Count the row that came last as bad after all."""
+        examined = self._files[-1]
+        self._formats[row.format] -= 1
+        examined.good -= 1
+        examined.bad += 1
+        self.problems.add(bad, examined.uri, place)
+
+    def fail(self, uri: str, reason: str) -> None:
+        """Tell of a file that could not even be opened."""
+        self._files.append(Examined(uri, error=reason))
+
+    def _rows_of(self, block: Block, examined: Examined, checks: FileChecks) -> Iterator[tuple[Row, Place, int]]:
+        examined.rows_in += block.rows
+        for refusal in block.refusals:
+            examined.bad += 1
+            self.problems.add(refusal.problem, examined.uri, Place(refusal.number, refusal.offset))
+        numbers, offsets = block.numbers.tolist(), block.offsets.tolist()
+        for index in range(len(block)):
+            raw, place = block.line(index), Place(numbers[index], offsets[index])
+            if not raw.strip(b" \t\r\n"):
+                examined.blank += 1
+                continue
+            try:
+                row = checks.row(raw)
+            except BadRow as bad:
+                examined.bad += 1
+                self.problems.add(bad, examined.uri, place)
+                continue
+            examined.good += 1
+            self._formats[row.format] += 1
+            if self._prints is not None:
+                self._prints.append(fingerprint(row))
+            if row.kind is DatasetKind.PREFERENCE:
+                self._pairs.add(row, len(self._files) - 1, place)
+            yield row, place, block.consumed
+
+    def told(self) -> DatasetCheck:
+        self._count_duplicates()
+        swaps = self._pairs.warn(self._files, self.problems)
+        files = [examined.told() for examined in self._files]
+        dropped: Counter[DropReason] = Counter()
+        for examined in files:
+            dropped.update(examined.dropped)
+        error = _several_kinds(+self._formats)
+        refused = sum(examined.error is not None for examined in files) + (error is not None)
+        return DatasetCheck(
+            rows_in=sum(examined.rows_in for examined in files),
+            kept=sum(examined.kept for examined in files),
+            quarantined=sum(examined.quarantined for examined in files),
+            dropped=dict(dropped),
+            files=files,
+            kind=KIND_OF[next(iter(+self._formats))] if +self._formats and not error else None,
+            error=error,
+            formats=dict(+self._formats),
+            errors=self.problems.by_severity[Severity.ERROR] + refused,
+            warnings=self.problems.by_severity[Severity.WARNING],
+            problems_by_code=dict(self.problems.by_code.most_common()),
+            problems=self.problems.listed,
+            swaps=swaps,
+        )
+
+    def _count_duplicates(self) -> None:
+        if not self._prints:
+            return
+        prints = np.frombuffer(self._prints, np.uint64)
+        _, first, group = np.unique(prints, return_index=True, return_inverse=True)
+        is_duplicate = first[group] != np.arange(len(prints))
+        start = 0
+        for examined in self._files:
+            examined.duplicates = int(is_duplicate[start : start + examined.good].sum())
+            start += examined.good
+
+
+def _several_kinds(formats: Counter[RowFormat]) -> str | None:
+    """Why files cannot be one dataset, or None."""
+    kinds: Counter[DatasetKind] = Counter()
+    for name, count in formats.items():
+        kinds[KIND_OF[name]] += count
+    if len(kinds) < 2:
+        return None
+    found = ", ".join(f"{count} rows of {kind}" for kind, count in kinds.items())
+    return f"the files hold rows of several kinds: {found}; a dataset has one kind: upload them as several datasets"
+
+
+class Pairs:
+    """The preferences of all files, and where they stand."""
+
+    def __init__(self) -> None:
+        self._swaps = Swaps()
+        self._files, self._lines, self._offsets = array("L"), array("Q"), array("Q")
+
+    def add(self, row: Row, file: int, place: Place) -> None:
+        self._swaps.add(row)
+        self._files.append(file)
+        self._lines.append(place.line)
+        self._offsets.append(place.offset)
+
+    def warn(self, files: list[Examined], problems: Problems) -> SwapEstimate | None:
+        """Warn of every pair that contradicts an earlier one."""
+        if not len(self._swaps):
+            return None
+        contradicting, earlier, swaps = self._swaps.find()
+        for pair, first in zip(contradicting.tolist(), earlier.tolist(), strict=True):
+            message = (
+                f"{files[self._files[first]].uri}, line {self._lines[first]}, prefers the other one of the two answers"
+            )
+            bad = BadRow(ProblemCode.SWAPPED_PAIR, message, field="chosen")
+            place = Place(self._lines[pair], self._offsets[pair])
+            problems.add(bad, files[self._files[pair]].uri, place, Severity.WARNING)
+        return swaps
+
+
+def fingerprint(row: Row) -> int:
+    """64 bits that rows share if they look the same: Unicode form, line breaks and outer white space do not count."""
+    parts = [[seen(turn) for turn in turns] for turns in (row.turns, row.chosen, row.rejected)]
+    facts = repr((parts, row.label, row.tools))
+    return int.from_bytes(hashlib.blake2b(facts.encode(), digest_size=8).digest())

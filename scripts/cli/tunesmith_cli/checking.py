@@ -1,0 +1,171 @@
+"""`tunesmith data check` and `convert`: what is wrong with files, told so that a person can mend them."""
+
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pydantic import ValidationError
+from rich.console import Group
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from tunesmith.contracts.checks import CheckedFile, DatasetCheck, FoundProblem
+from tunesmith.contracts.datasets import DropReason, ProblemCode, RowFormat, Severity
+from tunesmith_cli import account
+from tunesmith_cli.console import AsJson, fail, out, print_json, say, table
+
+PLACES = 3
+"""Of each kind of problem so many places are shown."""
+
+Files = Annotated[list[str], typer.Argument(help="Files, folders, s3://bucket/key or s3://bucket/prefix/.")]
+RecipeFile = Annotated[
+    Path | None, typer.Option("--recipe", help="YAML; its section prepare applies.", exists=True, dir_okay=False)
+]
+Limit = Annotated[int, typer.Option("--limit", help="Problems listed with --json; all are counted.", min=0)]
+
+
+def check(files: Files, recipe: RecipeFile = None, limit: Limit = 1_000, as_json: AsJson = False) -> None:
+    """Say of every row whether it can be trained on, and if not, where it is, why not and what to do.
+
+    The exit code is 1 if there are errors; warnings do not fail. Nothing is uploaded.
+
+    Examples:
+
+        tunesmith data check tickets.jsonl
+
+        tunesmith data check s3://my-bucket/tickets/ --json
+    """
+    told = examine("doctor", [*_recipe(recipe), "--limit", str(limit), "--", *files], files)
+    show(told, as_json)
+    raise typer.Exit(1 if told.errors else 0)
+
+
+def convert(
+    files: Files,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The file to write, JSON lines.", dir_okay=False)],
+    to: Annotated[
+        RowFormat | None, typer.Option("--to", help="Default: chat, preference, ... as the rows' kind has it.")
+    ] = None,
+    columns: Annotated[
+        list[str] | None, typer.Option("--columns", help="Your column=the format's key; once per column.")
+    ] = None,
+    recipe: RecipeFile = None,
+    limit: Limit = 1_000,
+    as_json: AsJson = False,
+) -> None:
+    """Write rows of any known format as JSON lines of one.
+
+    Bad rows are left out and told of; the exit code is then 1.
+
+    Examples:
+
+        tunesmith data convert alpaca.json -o chat.jsonl
+
+        tunesmith data convert gsm8k.jsonl -o chat.jsonl --columns question=prompt --columns answer=completion
+    """
+    wanted = ["--to", to.value] if to else []
+    wanted += [word for pair in columns or [] for word in ("--columns", pair)]
+    words = [*_recipe(recipe), "--limit", str(limit), "--output", str(output), *wanted, "--", *files]
+    told = examine("convert", words, files)
+    show(told, as_json)
+    say(f"{told.kept:,} rows are in {output}.")
+    raise typer.Exit(1 if told.errors else 0)
+
+
+def _recipe(file: Path | None) -> list[str]:
+    return ["--recipe", str(file)] if file else []
+
+
+def examine(module: str, words: Sequence[str], files: Sequence[str]) -> DatasetCheck:
+    """Run the job's module as a child and read its document. Its progress and errors go to standard error."""
+    if any(file.startswith("s3://") for file in files):
+        account.target()  # the child's AWS clients go where this command's go
+    command = [sys.executable, "-m", f"batch_jobs.prepare.{module}", *words]
+    child = subprocess.run(command, stdout=subprocess.PIPE, check=False)
+    if child.returncode not in (0, 1):
+        raise typer.Exit(1)
+    try:
+        return DatasetCheck.model_validate_json(child.stdout)
+    except ValidationError as error:
+        raise fail(
+            f"python -m batch_jobs.prepare.{module} gave no answer",
+            "see its error above; where a module is missing: pip install 'tunesmith[prepare]'",
+        ) from error
+
+
+def show(told: DatasetCheck, as_json: bool) -> None:
+    """The document for machines, or tables for people."""
+    if as_json:
+        print_json(told)
+        return
+    out.print(_files_table(told))
+    for error in (*(file.error for file in told.files), told.error):
+        if error:
+            out.print(Text("error: ", style="bold red") + Text(printable(error)))
+    for code, count in told.problems_by_code.items():
+        found = [problem for problem in told.problems if problem.code == code]
+        out.print(_problem(code, count, found, one_file=len(told.files) == 1))
+    out.print(_verdict(told))
+
+
+def _files_table(told: DatasetCheck) -> Table:
+    columns = ("file", "format", "rows", "kept", "bad", "dropped")
+    rows = [_file_row(file) for file in told.files]
+    if len(told.files) != 1:
+        dropped = _dropped(told.dropped)
+        rows.append(("all", told.kind, f"{told.rows_in:,}", f"{told.kept:,}", f"{told.quarantined:,}", dropped))
+    made = table(f"{len(told.files):,} file{'s' if len(told.files) != 1 else ''}", columns, rows)
+    for column in made.columns[2:5]:
+        column.justify = "right"
+    return made
+
+
+def _file_row(file: CheckedFile) -> tuple[object, ...]:
+    counts = f"{file.rows_in:,}", f"{file.kept:,}", f"{file.quarantined:,}"
+    return (printable(file.file), "refused" if file.error else file.format, *counts, _dropped(file.dropped))
+
+
+def _dropped(reasons: Mapping[DropReason, int]) -> str | None:
+    return ", ".join(f"{count:,} {reason.replace('_', ' ')}" for reason, count in reasons.items()) or None
+
+
+def _problem(code: ProblemCode, count: int, found: list[FoundProblem], one_file: bool) -> Group:
+    """What is wrong, in how many rows, what to do, and the first places."""
+    is_warning = bool(found) and found[0].severity == Severity.WARNING
+    head = Text("\n") + Text(code, style="bold yellow" if is_warning else "bold red")
+    head += Text(f"  {count:,} {'warning' if is_warning else 'row'}{'s' if count != 1 else ''}")
+    places = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
+    places.add_column(no_wrap=True, style="cyan")
+    places.add_column(overflow="fold")
+    for problem in found[:PLACES]:
+        where = f"line {problem.line}" if one_file else f"{printable(problem.file.rpartition('/')[2])}:{problem.line}"
+        field = Text(f"{printable(problem.field)}: ", style="bold") if problem.field else Text()
+        places.add_row(where, field + Text(printable(problem.message)))
+    if count > PLACES:
+        places.add_row(Text("...", style="dim"), Text(f"and {count - PLACES:,} more", style="dim"))
+    hint = Text("do: ", style="bold") + Text(found[0].hint if found else "")
+    return Group(head, *(Padding(part, (0, 0, 0, 2), expand=False) for part in (places, hint)))
+
+
+def printable(text: str) -> str:
+    """Without what would move the cursor or the eye: control and invisible characters are spelt."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
+def _verdict(told: DatasetCheck) -> Text:
+    swaps = told.swaps
+    lines = Text("\n")
+    if swaps and swaps.swap_rate is not None:
+        lines += Text(
+            f"Of {swaps.repeated_pairs:,} pairs that came twice, {swaps.contradicting_pairs:,} contradict the first: "
+            f"about {swaps.swap_rate:.1%} of all labels are the wrong way round.\n"
+        )
+    if told.errors:
+        files = sum(file.error is not None for file in told.files)
+        refused = f", {files:,} file{'s' if files != 1 else ''} refused" if files else ""
+        return lines + Text(f"{told.quarantined:,} of {told.rows_in:,} rows are bad{refused}.", style="bold red")
+    return lines + Text(f"{told.kept:,} of {told.rows_in:,} rows are good to train on.", style="bold green")
