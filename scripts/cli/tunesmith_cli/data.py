@@ -14,8 +14,11 @@ from tunesmith.contracts.artifacts import UPLOAD_KEY, recipe_key, upload_key
 from tunesmith.contracts.identity import upload_id
 from tunesmith_cli import account, runs
 from tunesmith_cli.console import AsJson, err, fail, print_json, say
+from tunesmith_cli.labels import commands as labels
 
 app = typer.Typer(help="Datasets.", no_args_is_help=True)
+app.command("label", help=labels.label.__doc__)(labels.label)
+app.add_typer(labels.review_app, name="review")
 
 
 @app.command()

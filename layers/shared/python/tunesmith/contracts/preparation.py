@@ -132,6 +132,16 @@ class BalanceRecipe(Contract):
     weights: dict[str, float] = Field(default={}, description="share of each group; groups not named have the rest")
 
 
+class LabelOrigin(StrEnum):
+    """Who says so."""
+
+    COLUMN = "column"
+    RULE = "rule"
+    CLASSIFIER = "classifier"
+    LLM = "llm"
+    PERSON = "person"
+
+
 class RuleLabel(Contract):
     """A label for the rows in which a pattern is found."""
 

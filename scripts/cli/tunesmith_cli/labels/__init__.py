@@ -1,0 +1,1 @@
+"""Labels of the rows of a file: asked of a model, and reviewed by people."""
