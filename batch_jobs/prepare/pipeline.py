@@ -55,6 +55,7 @@ class Scans:
     """Rows of each batch of the spool."""
     templates: list[Template]
     """One of each source that has rows."""
+    languages: list[str]
 
 
 def prepare_files(params: PrepareParams, frozen: Frozen, folder: Path, context: JobContext) -> Prepared:
@@ -106,7 +107,7 @@ def _scan_all(
                 spool.add(scanned.batch)
                 facts.add(scanned.facts, scanned.signed)
                 lengths.append(len(scanned.batch))
-    return Scans(spool, *facts.close(), lengths, templates)
+    return Scans(spool, *facts.close(), lengths, templates, scanner.languages)
 
 
 def _scan_source(
@@ -187,7 +188,7 @@ def _write_all(
 ) -> Prepared:
     split_of_rows = np.where(decided.kept, decided.split, -1).astype(np.int8)
     parts = plan_parts(split_of_rows, scans.facts.size, scans.lengths)
-    columns = RowColumns(scans.facts, [source.uri for source in sources], [], measured=False)
+    columns = RowColumns(scans.facts, [source.uri for source in sources], scans.languages, recipe.quality.measure)
     done = workers.map(lambda part: write_part(part, scans.spool.__getitem__, columns, kind, folder / part.name), parts)
     for count, _ in enumerate(done, 1):
         context.check_interrupted()

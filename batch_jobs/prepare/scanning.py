@@ -16,14 +16,19 @@ from batch_jobs.prepare.checking.chat_lines import LEFT, TAKEN, take_chats
 from batch_jobs.prepare.checking.files import FileChecks
 from batch_jobs.prepare.checking.problems import BadRow
 from batch_jobs.prepare.cleaning.unicode import count_characters, normalise
-from batch_jobs.prepare.deciding import positions
+from batch_jobs.prepare.deciding import REASONS, positions
 from batch_jobs.prepare.deduplicating.fingerprints import ASSISTANT, Fingerprints, Hashes, fingerprints
 from batch_jobs.prepare.deduplicating.signatures import SAMPLED_BYTES, Signatures, Template, learn_template, signatures
 from batch_jobs.prepare.facts import RowFacts
 from batch_jobs.prepare.quarantine import Quarantined
 from batch_jobs.prepare.reading.blocks import Block
-from tunesmith.contracts.datasets import KIND_OF, DatasetKind, RowFormat
+from batch_jobs.prepare.signals import quality
+from batch_jobs.prepare.signals.language import Languages
+from batch_jobs.prepare.signals.toxicity import toxicity
+from tunesmith.contracts.datasets import KIND_OF, DatasetKind, DropReason, RowFormat
 from tunesmith.contracts.recipes import PrepareRecipe
+
+OTHER_LANGUAGE = 1 + REASONS.index(DropReason.OTHER_LANGUAGE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +62,14 @@ class Scanner:
 
     def __init__(self, recipe: PrepareRecipe, frozen_prompts: Hashes):
         self._recipe, self._frozen = recipe, frozen_prompts
+        self._languages = Languages() if recipe.language.detect else None
+        kept = {"und", *recipe.language.keep}
+        self._kept_languages = [code for code, name in enumerate(self.languages) if name in kept]
+
+    @property
+    def languages(self) -> list[str]:
+        """What the languages' codes mean; none where they are not told apart."""
+        return list(self._languages.codes) if self._languages else []
 
     def begin(self, source: int, uri: str, block: Block) -> FileScan:
         """Learn from a file's first block what its rows are and what they all share."""
@@ -73,9 +86,11 @@ class Scanner:
         prints = fingerprints(batch)
         signed, comparable = signatures(batch.row_texts, file.template)
         batch.learnable = self._learnable(batch, prints)
+        facts = self._facts(file, batch, prints, comparable)
+        self._measure(batch, facts)
         return Scanned(
             batch,
-            self._facts(file, batch, prints, comparable),
+            facts,
             signed,
             quarantined,
             rows_in=block.rows,
@@ -102,6 +117,19 @@ class Scanner:
             size=np.diff(batch.texts.offsets[batch.first]),
             characters=_sum_in_row(count_characters(batch.texts), batch.first),
         )
+
+    def _measure(self, batch: RowBatch, facts: RowFacts) -> None:
+        """Fill in the signals, and what they are a reason to drop."""
+        if self._recipe.quality.measure:
+            measured = quality.measure(batch.row_texts)
+            facts.toxicity = measured["toxicity"] = toxicity(batch.row_texts)
+            facts.quality = measured["quality"]
+            facts.refused = quality.decide(measured, self._recipe.quality)
+        if self._languages:
+            facts.language, sure = self._languages.of(batch.row_texts)
+            if self._recipe.language.keep:
+                known = sure >= self._recipe.language.min_confidence
+                facts.refused[known & ~np.isin(facts.language, self._kept_languages)] = OTHER_LANGUAGE
 
     def _learnable(self, batch: RowBatch, prints: Fingerprints) -> NDArray[np.bool_]:
         """An answer in the middle to a held-out prompt stays as context, but is not learnt; nor is a greeting before

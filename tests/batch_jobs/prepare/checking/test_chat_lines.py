@@ -146,7 +146,7 @@ def lines(draw: st.DrawFn) -> bytes:
     return bytes(line).replace(b"\n", b" ")
 
 
-@settings(max_examples=6000, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(st.lists(lines(), min_size=1, max_size=6))
 @example([json.dumps(chat(x=10**18)).encode(), json.dumps(chat(x=2**64)).encode()])
 def test_compiled_and_python_path_agree(found: list[bytes]) -> None:

@@ -102,7 +102,9 @@ class LanguageRecipe(Contract):
 
 
 class QualityRecipe(Contract):
-    """Signals of each row are measured always; rows are dropped only by the limits given here."""
+    """Rows are dropped only by the limits given here."""
+
+    measure: bool = Field(default=True, description="measure quality and toxicity of each row")
 
     min_words: int = Field(default=0, ge=0, description="of all turns together")
     max_words: int | None = Field(default=None, ge=1)
