@@ -17,8 +17,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from batch_jobs.prepare.checking.formats.written import write_row
 from batch_jobs.prepare.checking.problems import BadRow
-from batch_jobs.prepare.doctor import LISTED, examined_rows, expand, recipe_of
-from batch_jobs.prepare.examining import Examination
+from batch_jobs.prepare.doctor import LISTED, examine, expand, recipe_of
+from batch_jobs.prepare.examining import Checked, Examination
+from batch_jobs.prepare.threads import Workers
 from tunesmith.contracts.datasets import RowFormat
 from tunesmith.contracts.errors import InvalidInput, PlatformError
 from tunesmith.contracts.recipes import PrepareRecipe
@@ -30,11 +31,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         recipe = _recipe(given)
         uris = list(expand(given.files))
         _check_output(given.output, uris)
-        examination = Examination(recipe, given.limit, drop_duplicates=False)
+        examination = Examination(recipe, given.limit, drops_duplicates=False)
         part = given.output.with_name(given.output.name + ".part")
-        with part.open("w", encoding="utf-8", newline="\n") as out:
+        with part.open("w", encoding="utf-8", newline="\n") as out, Workers() as workers:
             for uri in uris:
-                convert(examination, uri, given.to, out)
+                for checked in examine(examination, uri, workers):
+                    convert(examination, checked, given.to, out)
         part.replace(given.output)
     except (PlatformError, OSError, ClientError, BotoCoreError) as error:
         print(error, file=sys.stderr)
@@ -76,13 +78,14 @@ def _check_output(output: Path, uris: Sequence[str]) -> None:
         raise InvalidInput(f"{output}: there is no folder {output.parent}")
 
 
-def convert(examination: Examination, uri: str, name: RowFormat | None, out: TextIO) -> None:
-    """Write the good rows of one file."""
-    for row, place in examined_rows(examination, uri):
+def convert(examination: Examination, checked: Checked, name: RowFormat | None, out: TextIO) -> None:
+    """Write the good rows of one block."""
+    for index in range(len(checked.batch)):
+        row = checked.batch.row(index)
         try:
             written = write_row(row, name)
         except BadRow as bad:
-            examination.refuse(row, place, bad)
+            examination.refuse(row, checked.place(index), bad)
             continue
         out.write(json.dumps(written, ensure_ascii=False) + "\n")
 

@@ -14,8 +14,9 @@ from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from batch_jobs.prepare.canonical import Row
-from batch_jobs.prepare.examining import Examination, Place
+from batch_jobs.prepare.examining import Checked, Examination
+from batch_jobs.prepare.reading.blocks import Block
+from batch_jobs.prepare.threads import Workers
 from tunesmith.adapters.recipes import parse_recipe
 from tunesmith.adapters.storage import Storage, is_s3
 from tunesmith.contracts.errors import NotFound, PlatformError
@@ -32,9 +33,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     given = parser.parse_args(argv)
     try:
         examination = Examination(recipe_of(given.recipe), given.limit)
-        for uri in expand(given.files):
-            for _ in examined_rows(examination, uri):
-                pass
+        with Workers() as workers:
+            for uri in expand(given.files):
+                for _ in examine(examination, uri, workers):
+                    pass
     except (PlatformError, OSError, ClientError, BotoCoreError) as error:
         print(error, file=sys.stderr)
         return 2
@@ -65,8 +67,8 @@ def _is_data(name: str) -> bool:
     return not any(part.startswith((".", "_")) for part in name.split("/"))
 
 
-def examined_rows(examination: Examination, uri: str) -> Iterator[tuple[Row, Place]]:
-    """The good rows of one file, which is downloaded first where it lies in S3."""
+def examine(examination: Examination, uri: str, workers: Workers) -> Iterator[Checked]:
+    """The blocks of one file with their good rows. A file in S3 is downloaded first."""
     with tempfile.TemporaryDirectory(prefix="tunesmith-check-") as folder:
         try:
             file = _fetch(uri, Path(folder))
@@ -74,9 +76,9 @@ def examined_rows(examination: Examination, uri: str) -> Iterator[tuple[Row, Pla
             examination.fail(uri, str(error))
             return
         progress = Progress(uri, file.stat().st_size)
-        for count, (row, place, consumed) in enumerate(examination.rows(file, uri), 1):
-            progress.at(count, consumed)
-            yield row, place
+        for checked in examination.take(file, uri, workers):
+            progress.add(checked.block)
+            yield checked
         progress.close()
 
 
@@ -92,13 +94,14 @@ class Progress:
     """A line on standard error, where a person looks at it."""
 
     def __init__(self, uri: str, size: int):
-        self._name, self._size, self._told = uri.rpartition("/")[2], max(size, 1), -1
+        self._name, self._size, self._rows = uri.rpartition("/")[2], max(size, 1), 0
         self._is_watched = sys.stderr.isatty()
 
-    def at(self, rows: int, consumed: int) -> None:
-        if self._is_watched and rows % 1_000 == 0:
-            share = min(consumed / self._size, 1)
-            sys.stderr.write(f"\r{self._name}: {rows:,} rows, {share:4.0%}")
+    def add(self, block: Block) -> None:
+        self._rows += block.rows
+        if self._is_watched:
+            share = min(block.consumed / self._size, 1)
+            sys.stderr.write(f"\r{self._name}: {self._rows:,} rows, {share:4.0%}\x1b[K")
             sys.stderr.flush()
 
     def close(self) -> None:

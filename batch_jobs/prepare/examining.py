@@ -1,24 +1,31 @@
-"""Files, row by row: what is good, what is bad and why, and the count of all. Nothing of the rows is held.
+"""Files, block by block: what is good, what is bad and why, and the count of all.
 
-What is remembered: 8 bytes a row (its fingerprint), for preferences 33 more, and as many problems as are listed.
+What is remembered of the rows: 16 bytes of each (its fingerprint), for preferences 33 more, and as many problems as are
+listed. Blocks are checked by threads, a few at a time.
 """
 
-import hashlib
 from array import array
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
+from batch_jobs.prepare.batches import FORMATS, RowBatch
 from batch_jobs.prepare.canonical import Row
 from batch_jobs.prepare.checking.files import FileChecks
 from batch_jobs.prepare.checking.problems import BadRow
-from batch_jobs.prepare.checking.shapes import seen
 from batch_jobs.prepare.checking.swaps import Swaps
+from batch_jobs.prepare.cleaning.unicode import normalise
+from batch_jobs.prepare.deduplicating.fingerprints import Hashes, fingerprints
+from batch_jobs.prepare.deduplicating.groups import first_equal
 from batch_jobs.prepare.line_blocks import read_blocks
+from batch_jobs.prepare.quarantine import Quarantined
 from batch_jobs.prepare.reading.blocks import Block
+from batch_jobs.prepare.scanning import rows_of
+from batch_jobs.prepare.threads import Workers
 from tunesmith.contracts.checks import CheckedFile, DatasetCheck, FoundProblem, SwapEstimate
 from tunesmith.contracts.datasets import KIND_OF, DatasetKind, DropReason, ProblemCode, RowFormat, Severity
 from tunesmith.contracts.errors import PlatformError
@@ -26,6 +33,7 @@ from tunesmith.contracts.recipes import PrepareRecipe
 
 FIRST_PLACES = 3
 """Of each code so many problems are listed, even beyond the limit."""
+_IS_PAIR = np.array([KIND_OF[name] is DatasetKind.PREFERENCE for name in FORMATS])
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +42,23 @@ class Place:
 
     line: int
     offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A block and what the checks say of it."""
+
+    block: Block
+    batch: RowBatch
+    """The good rows."""
+    quarantined: list[Quarantined]
+    prints: Hashes | None
+    """The good rows' fingerprints after cleaning; None where duplicates stay."""
+
+    def place(self, index: int) -> Place:
+        """Where a good row stands."""
+        line = int(self.batch.line[index])
+        return Place(line, int(self.block.offsets[np.searchsorted(self.block.numbers, line)]))
 
 
 @dataclass(slots=True)
@@ -83,33 +108,41 @@ class Problems:
 class Examination:
     """Takes files one after the other; `told` is the document about all of them."""
 
-    def __init__(self, recipe: PrepareRecipe, limit: int, drop_duplicates: bool = True):
+    def __init__(self, recipe: PrepareRecipe, limit: int, drops_duplicates: bool = True):
         self.problems = Problems(limit)
         self._recipe = recipe
         self._files: list[Examined] = []
         self._formats: Counter[RowFormat] = Counter()
-        self._prints: array[int] | None = array("Q") if drop_duplicates and recipe.deduplicate.exact else None
+        self._drops_duplicates = drops_duplicates and recipe.deduplicate.exact
+        self._prints: list[Hashes] = []
         self._pairs = Pairs()
 
-    def rows(self, file: Path, uri: str) -> Iterator[tuple[Row, Place, int]]:
-        """The good rows of a file, where they stand, and how many bytes of the file are behind their block.
+    def take(self, file: Path, uri: str, workers: Workers) -> Iterator[Checked]:
+        """Every block of a file with its good rows, in order. They are counted already.
 
         A file that is refused, or breaks off, is told of in the document and ends here.
         """
         examined = Examined(uri)
         self._files.append(examined)
-        checks: FileChecks | None = None
+        blocks = self._read(file, examined)
+        first = next(blocks, None)
+        if first is None:
+            return
+        checks = FileChecks.of(first, uri, self._recipe)
+        examined.format = checks.format_of_file.format
+        for checked in workers.map(lambda block: self._check(block, checks), chain((first,), blocks)):
+            self._count(checked, examined)
+            yield checked
+
+    def _read(self, file: Path, examined: Examined) -> Iterator[Block]:
+        """The blocks that can be read; what comes before the place where a file breaks off is checked all the same."""
         try:
-            for block in read_blocks(file, uri, self._recipe):
-                if checks is None:
-                    checks = FileChecks.of(block, uri, self._recipe)
-                    examined.format = checks.format_of_file.format
-                yield from self._rows_of(block, examined, checks)
+            yield from read_blocks(file, examined.uri, self._recipe)
         except (PlatformError, OSError) as error:
             examined.error = str(error)
 
     def refuse(self, row: Row, place: Place, bad: BadRow) -> None:
-        """Count the row that came last as bad after all."""
+        """Count a good row of the file that was taken last as bad after all."""
         examined = self._files[-1]
         self._formats[row.format] -= 1
         examined.good -= 1
@@ -120,30 +153,29 @@ class Examination:
         """Tell of a file that could not even be opened."""
         self._files.append(Examined(uri, error=reason))
 
-    def _rows_of(self, block: Block, examined: Examined, checks: FileChecks) -> Iterator[tuple[Row, Place, int]]:
+    def _check(self, block: Block, checks: FileChecks) -> Checked:
+        """Called from many threads."""
+        batch, quarantined = rows_of(block, checks)
+        prints = None
+        if self._drops_duplicates:
+            cleaned, _ = normalise(batch.texts, self._recipe.normalise)
+            prints = fingerprints(replace(batch, texts=cleaned)).row
+        return Checked(block, batch, quarantined, prints)
+
+    def _count(self, checked: Checked, examined: Examined) -> None:
+        block, batch = checked.block, checked.batch
         examined.rows_in += block.rows
-        for refusal in block.refusals:
-            examined.bad += 1
-            self.problems.add(refusal.problem, examined.uri, Place(refusal.number, refusal.offset))
-        numbers, offsets = block.numbers.tolist(), block.offsets.tolist()
-        for index in range(len(block)):
-            raw, place = block.line(index), Place(numbers[index], offsets[index])
-            if not raw.strip(b" \t\r\n"):
-                examined.blank += 1
-                continue
-            try:
-                row = checks.row(raw)
-            except BadRow as bad:
-                examined.bad += 1
-                self.problems.add(bad, examined.uri, place)
-                continue
-            examined.good += 1
-            self._formats[row.format] += 1
-            if self._prints is not None:
-                self._prints.append(fingerprint(row))
-            if row.kind is DatasetKind.PREFERENCE:
-                self._pairs.add(row, len(self._files) - 1, place)
-            yield row, place, block.consumed
+        examined.bad += len(checked.quarantined)
+        examined.good += len(batch)
+        examined.blank += block.rows - len(batch) - len(checked.quarantined)
+        for row in checked.quarantined:
+            self.problems.add(row.problem, examined.uri, Place(row.number, row.offset))
+        counts = np.bincount(batch.format, minlength=len(FORMATS)).tolist()
+        self._formats.update({name: count for name, count in zip(FORMATS, counts, strict=True) if count})
+        if checked.prints is not None:
+            self._prints.append(checked.prints)
+        for index in np.flatnonzero(_IS_PAIR[batch.format]).tolist():
+            self._pairs.add(batch.row(index), len(self._files) - 1, checked.place(index))
 
     def told(self) -> DatasetCheck:
         self._count_duplicates()
@@ -173,9 +205,8 @@ class Examination:
     def _count_duplicates(self) -> None:
         if not self._prints:
             return
-        prints = np.frombuffer(self._prints, np.uint64)
-        _, first, group = np.unique(prints, return_index=True, return_inverse=True)
-        is_duplicate = first[group] != np.arange(len(prints))
+        first = first_equal(np.concatenate(self._prints))
+        is_duplicate = first != np.arange(len(first))
         start = 0
         for examined in self._files:
             examined.duplicates = int(is_duplicate[start : start + examined.good].sum())
@@ -219,10 +250,3 @@ class Pairs:
             place = Place(self._lines[pair], self._offsets[pair])
             problems.add(bad, files[self._files[pair]].uri, place, Severity.WARNING)
         return swaps
-
-
-def fingerprint(row: Row) -> int:
-    """64 bits that rows share if they look the same: Unicode form, line breaks and outer white space do not count."""
-    parts = [[seen(turn) for turn in turns] for turns in (row.turns, row.chosen, row.rejected)]
-    facts = repr((parts, row.label, row.tools))
-    return int.from_bytes(hashlib.blake2b(facts.encode(), digest_size=8).digest())

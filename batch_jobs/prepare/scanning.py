@@ -4,6 +4,8 @@ Blocks are scanned side by side by threads. A scan depends on its block, its fil
 another scan does.
 """
 
+import hashlib
+import json
 from collections import Counter
 from dataclasses import dataclass, field, replace
 
@@ -17,6 +19,7 @@ from batch_jobs.prepare.checking.files import FileChecks
 from batch_jobs.prepare.checking.problems import BadRow
 from batch_jobs.prepare.cleaning.unicode import count_characters, normalise
 from batch_jobs.prepare.deciding import REASONS, positions
+from batch_jobs.prepare.deduplicating.contamination import EvaluationRuns
 from batch_jobs.prepare.deduplicating.fingerprints import ASSISTANT, Fingerprints, Hashes, fingerprints
 from batch_jobs.prepare.deduplicating.signatures import SAMPLED_BYTES, Signatures, Template, learn_template, signatures
 from batch_jobs.prepare.facts import RowFacts
@@ -60,8 +63,8 @@ class Scanned:
 class Scanner:
     """Scans blocks; safe to use from many threads."""
 
-    def __init__(self, recipe: PrepareRecipe, frozen_prompts: Hashes):
-        self._recipe, self._frozen = recipe, frozen_prompts
+    def __init__(self, recipe: PrepareRecipe, frozen_prompts: Hashes, evaluations: EvaluationRuns | None = None):
+        self._recipe, self._frozen, self._evaluations = recipe, frozen_prompts, evaluations
         self._languages = Languages() if recipe.language.detect else None
         kept = {"und", *recipe.language.keep}
         self._kept_languages = [code for code, name in enumerate(self.languages) if name in kept]
@@ -75,11 +78,11 @@ class Scanner:
         """Learn from a file's first block what its rows are and what they all share."""
         checks = FileChecks.of(block, uri, self._recipe)
         head = _head(block, SAMPLED_BYTES)
-        batch, _ = _rows_of(head, checks)
+        batch, _ = rows_of(head, checks)
         return FileScan(source, uri, checks, learn_template(batch.row_texts))
 
     def scan(self, file: FileScan, block: Block) -> Scanned:
-        batch, quarantined = _rows_of(block, file.checks)
+        batch, quarantined = rows_of(block, file.checks)
         blank = block.rows - len(batch) - len(quarantined)
         texts, _ = normalise(batch.texts, self._recipe.normalise)
         batch = replace(batch, texts=texts)
@@ -105,10 +108,10 @@ class Scanner:
             source=np.full(rows, file.source, np.int32),
             fingerprint=prints.row,
             prompt=prints.prompt,
-            group=prints.prompt,
+            group=self._groups(batch, prints),
             learnable=_any_in_row(batch.learnable, batch.first),
             comparable=comparable,
-            contaminated=np.zeros(rows, np.bool_),
+            contaminated=self._evaluations.are_in(batch.row_texts) if self._evaluations else np.zeros(rows, np.bool_),
             refused=np.zeros(rows, np.uint8),
             quality=np.zeros(rows, np.float32),
             toxicity=np.zeros(rows, np.float32),
@@ -117,6 +120,17 @@ class Scanner:
             size=np.diff(batch.texts.offsets[batch.first]),
             characters=_sum_in_row(count_characters(batch.texts), batch.first),
         )
+
+    def _groups(self, batch: RowBatch, prints: Fingerprints) -> Hashes:
+        """What decides each row's split: the value of `group_by`, or the prompt."""
+        key = self._recipe.group_by
+        if key is None or not batch.extras:
+            return prints.prompt
+        groups = prints.prompt.copy()
+        for row, extras in batch.extras.items():
+            if key in extras.columns:
+                groups[row] = _hash(extras.columns[key])
+        return groups
 
     def _measure(self, batch: RowBatch, facts: RowFacts) -> None:
         """Fill in the signals, and what they are a reason to drop."""
@@ -147,7 +161,7 @@ class Scanner:
         return learnable
 
 
-def _rows_of(block: Block, checks: FileChecks) -> tuple[RowBatch, list[Quarantined]]:
+def rows_of(block: Block, checks: FileChecks) -> tuple[RowBatch, list[Quarantined]]:
     """The block's good rows in the file's order, and those that are not."""
     quarantined = [Quarantined.of_refusal(refusal) for refusal in block.refusals]
     if not checks.may_be_plain_chats:
@@ -187,6 +201,11 @@ def _slow_rows(
             quarantined.append(Quarantined(number, offset, bad, raw, len(raw)))
     quarantined.sort(key=lambda row: row.number)
     return RowBatch.of(rows, numbers), quarantined
+
+
+def _hash(value: object) -> np.uint64:
+    said = json.dumps(value, sort_keys=True).encode()
+    return np.frombuffer(hashlib.sha256(said).digest()[:8], np.uint64)[0]
 
 
 def _head(block: Block, size: int) -> Block:
