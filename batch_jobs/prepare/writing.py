@@ -5,7 +5,7 @@ written side by side.
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -81,11 +81,12 @@ class Part:
 
     split: Split
     name: str
-    pieces: list[Piece]
+    groups: list[list[Piece]]
+    """The pieces of each row group."""
 
     @property
     def rows(self) -> int:
-        return sum(len(piece.rows) for piece in self.pieces)
+        return sum(len(piece.rows) for pieces in self.groups for piece in pieces)
 
 
 def plan_parts(
@@ -101,7 +102,8 @@ def plan_parts(
         chunks = np.split(rows, cuts)
         for number, chunk in enumerate(chunks):
             name = f"{split}-{number:05d}-of-{len(chunks):05d}.parquet"
-            parts.append(Part(split, name, _pieces(chunk, starts)))
+            groups = np.split(chunk, _cuts(sizes[chunk], GROUP_BYTES)) if len(chunk) else []
+            parts.append(Part(split, name, [_pieces(group, starts) for group in groups]))
     return parts
 
 
@@ -118,7 +120,9 @@ def write_part(part: Part, read: Callable[[int], RowBatch], columns: RowColumns,
         use_dictionary=coded + roles,
         write_statistics=plain[2:] + coded,
     ) as writer:
-        for batch, rows in _groups(part, read):
+        for pieces in part.groups:
+            batch = join([take_rows(read(piece.batch), piece.rows) for piece in pieces])
+            rows = np.concatenate([piece.rows + piece.start for piece in pieces])
             if part.split is Split.TRAIN and batch.learnable is not None:
                 batch = replace(batch, trained=batch.learnable)
             writer.write_table(_table(batch, rows, columns, kind), row_group_size=1 << 30)
@@ -137,22 +141,6 @@ def _pieces(rows: Integers, starts: Integers) -> list[Piece]:
         for batch in range(len(starts) - 1)
         if bounds[batch + 1] > bounds[batch]
     ]
-
-
-def _groups(part: Part, read: Callable[[int], RowBatch]) -> Iterator[tuple[RowBatch, Integers]]:
-    """The part's rows as row groups, with their indices in the dataset."""
-    pending: list[RowBatch] = []
-    indices: list[Integers] = []
-    held = 0
-    for piece in part.pieces:
-        pending.append(take_rows(read(piece.batch), piece.rows))
-        indices.append(piece.rows + piece.start)
-        held += int(pending[-1].texts.offsets[-1])
-        if held >= GROUP_BYTES:
-            yield join(pending), np.concatenate(indices)
-            pending, indices, held = [], [], 0
-    if pending:
-        yield join(pending), np.concatenate(indices)
 
 
 def _table(batch: RowBatch, rows: Integers, columns: RowColumns, kind: DatasetKind) -> pa.Table:

@@ -33,7 +33,7 @@ def write_split(folder: Path, split: Split, rows: Sequence[Row]) -> str:
             for kind in [np.float32 if name in ("quality", "toxicity") else np.int64]
         },
     )
-    part = Part(split, f"{split}-00000-of-00001.parquet", [Piece(0, np.arange(count), 0)] if rows else [])
+    part = Part(split, f"{split}-00000-of-00001.parquet", [[Piece(0, np.arange(count), 0)]] if rows else [])
     kind = KIND_OF[rows[0].format if rows else RowFormat.CHAT]
     write_part(part, lambda _: batch, RowColumns(facts, ["rows.jsonl"], [], False), kind, folder / part.name)
     return part.name

@@ -88,12 +88,12 @@ def _sign(buffer, offsets, table, template, bitmap, found, has_own):
         least[:] = np.uint32(0xFFFFFFFF)
         ring[:] = np.uint64(0)
         words, rolled, own = 0, np.uint64(0), False
-        at, end = _next_word(buffer, offsets[text], offsets[text + 1], table), offsets[text + 1]
+        at, end = next_word(buffer, offsets[text], offsets[text + 1], table), offsets[text + 1]
         while at < end:
-            at, word = _word(buffer, at, end, table)
+            at, word = word_at(buffer, at, end, table)
             rolled = _roll(rolled, word, ring, words)
             words += 1
-            at = _next_word(buffer, at, end, table)
+            at = next_word(buffer, at, end, table)
             if words >= NGRAM or at == end:
                 gram = _mix(rolled)
                 if not _is_known(gram, template, bitmap):
@@ -111,12 +111,12 @@ def _count(buffer, offsets, table, grams, rows_of, last):
     for text in range(len(offsets) - 1):
         ring[:] = np.uint64(0)
         words, rolled = 0, np.uint64(0)
-        at, end = _next_word(buffer, offsets[text], offsets[text + 1], table), offsets[text + 1]
+        at, end = next_word(buffer, offsets[text], offsets[text + 1], table), offsets[text + 1]
         while at < end:
-            at, word = _word(buffer, at, end, table)
+            at, word = word_at(buffer, at, end, table)
             rolled = _roll(rolled, word, ring, words)
             words += 1
-            at = _next_word(buffer, at, end, table)
+            at = next_word(buffer, at, end, table)
             if words >= NGRAM:
                 gram = _mix(rolled) | np.uint64(1)
                 place = gram & mask
@@ -142,14 +142,14 @@ def _roll(rolled, word, ring, words):
 
 
 @compiled
-def _next_word(buffer, at, end, table):
+def next_word(buffer, at, end, table):
     while at < end and table[buffer[at]] == 0:
         at += 1
     return at
 
 
 @compiled
-def _word(buffer, at, end, table):
+def word_at(buffer, at, end, table):
     """(after the word at `at`, its hash)."""
     value = np.uint64(0xCBF29CE484222325)
     byte = table[buffer[at]]
