@@ -32,18 +32,25 @@ def main(argv: Sequence[str] | None = None) -> int:
         uris = list(expand(given.files))
         _check_output(given.output, uris)
         examination = Examination(recipe, given.limit, drops_duplicates=False)
-        part = given.output.with_name(given.output.name + ".part")
-        with part.open("w", encoding="utf-8", newline="\n") as out, Workers() as workers:
-            for uri in uris:
-                for checked in examine(examination, uri, workers):
-                    convert(examination, checked, given.to, out)
-        part.replace(given.output)
+        _write(given, uris, examination)
     except (PlatformError, OSError, ClientError, BotoCoreError) as error:
         print(error, file=sys.stderr)
         return 2
     told = examination.told().model_copy(update={"output": str(given.output)})
     sys.stdout.write(told.model_dump_json(indent=2) + "\n")
     return 1 if told.errors else 0
+
+
+def _write(given: argparse.Namespace, uris: Sequence[str], examination: Examination) -> None:
+    part = given.output.with_name(given.output.name + ".part")
+    try:
+        with part.open("w", encoding="utf-8", newline="\n") as out, Workers() as workers:
+            for uri in uris:
+                for checked in examine(examination, uri, workers):
+                    convert(examination, checked, given.to, out)
+        part.replace(given.output)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _parser() -> argparse.ArgumentParser:

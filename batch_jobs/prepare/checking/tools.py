@@ -39,7 +39,9 @@ def _definition(tool: Any, place: str) -> dict[str, Any]:
     if not isinstance(function, dict):
         raise wrong_type("an object", function, field)
     _name_of(function, field)
-    return {"type": "function", **tool} if is_wrapped else {"type": "function", "function": tool}
+    if is_wrapped:
+        return {"type": "function", **tool}
+    return {"type": "function", "function": {key: value for key, value in tool.items() if key != "type"}}
 
 
 def parse_calls(calls: Any, place: str, checks: TextChecks) -> list[dict[str, Any]]:
