@@ -25,6 +25,7 @@ from tunesmith.contracts.models import AdapterManifest, BaseModelManifest, Model
 
 MANIFEST = "manifest.json"
 ALLOWED_SUFFIXES = {".safetensors", ".json", ".txt", ".jinja", ".md"}
+TOKENIZER_SUFFIXES = {".json", ".txt", ".jinja"}
 CODE_KEYS = {"auto_map", "trust_remote_code"}
 MODULE_KEYS = {"auto_mapping", "megatron_config"}
 """peft imports the modules that these name; it also writes them as null, which is harmless."""
@@ -35,6 +36,30 @@ Manifest = TypeVar("Manifest", BaseModelManifest, AdapterManifest)
 def fetch_base(storage: Storage, ref: ModelReference) -> Path:
     """The verified local folder of a base model."""
     return _fetch(storage, ref, BaseModelManifest)
+
+
+def fetch_tokenizer(storage: Storage, ref: ModelReference) -> Path:
+    """A folder with the base's manifest, tokenizer, template and configuration, and without its weights.
+
+    The manifest is bound to `ref`'s digest and each file to the manifest, so that what is read is the base's own.
+    """
+    target = cache_folder() / "tokenizers" / ref.digest
+    root = ref.uri.rstrip("/") + "/"
+    target.mkdir(parents=True, exist_ok=True)
+    storage.download(root + MANIFEST, target / MANIFEST)
+    manifest = read_manifest(target, BaseModelManifest)
+    actual = folder_digest(manifest.files)
+    if not actual == manifest.digest == ref.digest:
+        raise IntegrityError(
+            f"{ref.uri}: expected digest {ref.digest}, its manifest says {manifest.digest} and its files give {actual}"
+        )
+    check_paths(manifest.files)
+    for entry in manifest.files:
+        if PurePosixPath(entry.path).suffix in TOKENIZER_SUFFIXES:
+            storage.download(root + entry.path, target / entry.path, sha256=entry.sha256)
+            if entry.path.endswith(".json"):
+                _check_json(target / entry.path)
+    return target
 
 
 def fetch_adapter(storage: Storage, ref: ModelReference) -> Path:

@@ -5,7 +5,8 @@ import math
 from tunesmith.contracts.datasets import Split, Suite
 from tunesmith.contracts.jobs import PrepareResult
 from tunesmith.contracts.lifecycle import Estimate
-from tunesmith.contracts.recipes import Engine, Recipe
+from tunesmith.contracts.preflight import TrainingForecast
+from tunesmith.contracts.recipes import Engine, FinetuneRecipe, Recipe
 from tunesmith.domain.pricing import CPU_SPEED, GPU_SPEED, PRICE_SOURCE, PRICES_AS_OF, Hardware, cost, machine_for
 
 CHARACTERS_PER_TOKEN = 4
@@ -22,23 +23,33 @@ def estimate(recipe: Recipe, result: PrepareResult, suite: Suite, *, parameters:
     rows = result.splits[Split.TRAIN]
     trained_rows = min(rows, recipe.finetune.max_rows or rows)
     tokens_per_row = max(1.0, result.characters / CHARACTERS_PER_TOKEN / rows)
-    tokens_per_epoch = math.ceil(trained_rows * tokens_per_row)
-    tokens = tokens_per_epoch * recipe.finetune.epochs
+    training = forecast_training(recipe.finetune, math.ceil(trained_rows * tokens_per_row), parameters)
     items, models = min(suite.rows, recipe.evaluate.max_items), opponents + 1
-    training = STARTUP_SECONDS + tokens / _per_second(machine, parameters, "training")
     evaluation = STARTUP_SECONDS + models * items * _item_seconds(recipe, machine, parameters, tokens_per_row)
-    rate = _usd_per_hour(recipe, machine)
     return Estimate(
-        tokens=tokens,
-        steps=math.ceil(tokens_per_epoch / recipe.finetune.tokens_per_step) * recipe.finetune.epochs,
-        seconds=round(training + evaluation, 1),
-        usd=round(cost(training, rate) + cost(evaluation, machine.batch_usd_per_hour), 4),
+        tokens=training.tokens_per_epoch * recipe.finetune.epochs,
+        steps=training.steps,
+        seconds=round(training.seconds + evaluation, 1),
+        usd=round(training.usd + cost(evaluation, machine.batch_usd_per_hour), 4),
         assumptions=_assumptions(recipe, machine, parameters, models, items),
     )
 
 
-def _usd_per_hour(recipe: Recipe, machine: Hardware) -> float:
-    return machine.sagemaker_usd_per_hour if recipe.finetune.engine is Engine.SAGEMAKER else machine.batch_usd_per_hour
+def forecast_training(recipe: FinetuneRecipe, tokens_per_epoch: int, parameters: int) -> TrainingForecast:
+    """Steps, seconds and USD of the training alone, its start included; steps are filled with `tokens_per_step`."""
+    machine = machine_for(recipe.gpus)
+    seconds = STARTUP_SECONDS + tokens_per_epoch * recipe.epochs / _per_second(machine, parameters, "training")
+    return TrainingForecast(
+        tokens_per_epoch=tokens_per_epoch,
+        steps=math.ceil(tokens_per_epoch / recipe.tokens_per_step) * recipe.epochs,
+        seconds=seconds,
+        usd=cost(seconds, _usd_per_hour(recipe, machine)),
+        machine=machine.ec2_type if recipe.engine is Engine.BATCH else machine.sagemaker_type,
+    )
+
+
+def _usd_per_hour(recipe: FinetuneRecipe, machine: Hardware) -> float:
+    return machine.sagemaker_usd_per_hour if recipe.engine is Engine.SAGEMAKER else machine.batch_usd_per_hour
 
 
 def _per_second(machine: Hardware, parameters: int, work: str) -> float:
@@ -58,7 +69,8 @@ def _assumptions(recipe: Recipe, machine: Hardware, parameters: int, models: int
     speed = GPU_SPEED if machine.gpus else CPU_SPEED
     return [
         f"{CHARACTERS_PER_TOKEN} characters per token",
-        f"{machine.ec2_type} at {_usd_per_hour(recipe, machine)} USD per hour for training ({recipe.finetune.engine}), "
+        f"{machine.ec2_type} at {_usd_per_hour(recipe.finetune, machine)} USD per hour for training "
+        f"({recipe.finetune.engine}), "
         f"{machine.batch_usd_per_hour} for evaluation ({PRICE_SOURCE}, as of {PRICES_AS_OF}; spot costs less)",
         f"{speed.training:g} trained tokens per second for {speed.parameters:,} parameters ({speed.source}); "
         f"scaled to {parameters:,} parameters",
