@@ -5,14 +5,14 @@ once held out stays held out when rows are added. What could leak is not moved b
 duplicates of a held-out row, or answer a prompt that is held out.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from batch_jobs.prepare.deduplicating.fingerprints import Hashes
-from batch_jobs.prepare.deduplicating.groups import Run, first_equal, near_groups, run_in_turn
-from batch_jobs.prepare.deduplicating.signatures import Signatures
+from batch_jobs.prepare.deduplicating.groups import Members, first_equal
 from batch_jobs.prepare.facts import RowFacts
 from tunesmith.contracts.datasets import DropReason, Split
 from tunesmith.contracts.recipes import PrepareRecipe
@@ -24,12 +24,9 @@ KEPT = 0
 """In `fate`; a row that is dropped has 1 + the index of its reason."""
 
 
-@dataclass(frozen=True, slots=True)
-class FrozenRows:
-    """The frozen test split: what it asks, and its rows' signatures."""
-
-    prompts: Hashes
-    signed: Signatures
+Near = Callable[[Members], Members]
+"""Given rows, ascending: of the frozen suite's rows and then of these, each one's group, named by its least member;
+members are numbered with the suite's rows first, so row r of the dataset is `suite + r`."""
 
 
 @dataclass(slots=True)
@@ -56,13 +53,14 @@ class Decisions:
 
 def decide(
     facts: RowFacts,
-    signed: Signatures,
     recipe: PrepareRecipe,
     is_feedback: NDArray[np.bool_],
-    frozen: FrozenRows,
-    run: Run = run_in_turn,
+    frozen_prompts: Hashes,
+    suite: int,
+    near: Near,
 ) -> Decisions:
-    """`is_feedback` tells of each source whether it is reviewed feedback, which is never held out."""
+    """`is_feedback` tells of each source whether it is reviewed feedback, which is never held out; `suite` is how many
+    of the frozen suite's rows `near` knows."""
     rows = len(facts)
     feedback = is_feedback[facts.source]
     decided = Decisions(np.zeros(rows, np.uint8), split_of(facts.group, recipe), np.arange(rows))
@@ -70,8 +68,8 @@ def decide(
         decided.drop(first_equal(facts.fingerprint) != np.arange(rows), DropReason.EXACT_DUPLICATE)
     decided.drop_for(facts.refused)
     decided.drop(facts.contaminated & (decided.split != TEST), DropReason.CONTAMINATED)
-    _hold_out(decided, facts, feedback, frozen)
-    _group(decided, facts, signed, recipe, frozen, run)
+    _hold_out(decided, facts, feedback, frozen_prompts)
+    _group(decided, facts, recipe, suite, near)
     return decided
 
 
@@ -93,33 +91,28 @@ def positions(keys: Hashes, seed: int) -> NDArray[np.float64]:
     return (mixed >> np.uint64(11)).astype(np.float64) / 2.0**53
 
 
-def _hold_out(decided: Decisions, facts: RowFacts, feedback: NDArray[np.bool_], frozen: FrozenRows) -> None:
+def _hold_out(decided: Decisions, facts: RowFacts, feedback: NDArray[np.bool_], frozen_prompts: Hashes) -> None:
     """Nothing that trains answers a prompt of a test split: not of the frozen one, and not of this version's."""
     split = decided.split
     split[feedback & (split == VALIDATION)] = TRAIN
     is_test = (split == TEST) & ~feedback
-    asked = np.isin(facts.prompt, frozen.prompts)
+    asked = np.isin(facts.prompt, frozen_prompts)
     asked |= np.isin(facts.prompt, facts.prompt[is_test & decided.kept])
     decided.drop(~is_test & ((split == TEST) | asked | ~facts.learnable), DropReason.IN_FROZEN_TEST)
 
 
-def _group(
-    decided: Decisions, facts: RowFacts, signed: Signatures, recipe: PrepareRecipe, frozen: FrozenRows, run: Run
-) -> None:
+def _group(decided: Decisions, facts: RowFacts, recipe: PrepareRecipe, suite: int, near: Near) -> None:
     """Near duplicates: of the frozen test split they are dropped, of each other the best stays."""
     compared = np.flatnonzero(decided.kept & facts.comparable)
-    suite = len(frozen.signed) if recipe.decontaminate.near else 0
-    everything = np.concatenate([frozen.signed[:suite], signed[compared]]) if suite else signed
-    rows = np.arange(len(everything)) if suite else compared
-    group = near_groups(everything, rows, recipe.deduplicate.threshold, run)
+    found = near(compared)
+    group = found[suite:]
     if suite:
-        in_suite = np.isin(group[suite:], group[:suite])
         near_suite = np.zeros(len(facts), np.bool_)
-        near_suite[compared[in_suite]] = True
+        near_suite[compared[np.isin(group, found[:suite])]] = True
         decided.drop(near_suite & (decided.split != TEST), DropReason.NEAR_FROZEN_TEST)
-        firsts = np.full(len(everything), -1, np.int64)  # the group's first row outside the suite
-        firsts[group[suite:][::-1]] = compared[::-1]
-        group = firsts[group[suite:]]
+    first = np.full(suite + len(facts), -1, np.int64)
+    first[group[::-1]] = compared[::-1]  # the first row of each group, whether or not it has rows of the suite
+    group = first[group]
     decided.near[compared] = group
     if recipe.deduplicate.near:
         decided.drop(~_stays(decided, facts, compared, group, recipe), DropReason.NEAR_DUPLICATE)

@@ -1,0 +1,128 @@
+"""Where the passes run. The pipeline is one program; an engine gives it processors and a place for rows in between.
+
+`OneMachine` is threads and a spool. `cluster.distributed` is Daft on Ray: the same scans, bands and parts.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from batch_jobs.harness.main import JobContext
+from batch_jobs.prepare.columns import RowColumns
+from batch_jobs.prepare.deduplicating.groups import Members, near_groups
+from batch_jobs.prepare.deduplicating.signatures import Signatures, Template
+from batch_jobs.prepare.facts import FactsLog, RowFacts
+from batch_jobs.prepare.line_blocks import read_blocks
+from batch_jobs.prepare.scanning import FileScan, Scanned, Scanner
+from batch_jobs.prepare.spool import Spool
+from batch_jobs.prepare.threads import Workers
+from batch_jobs.prepare.writing import Part, write_part
+from tunesmith.contracts.datasets import DatasetKind, Source
+from tunesmith.contracts.recipes import PrepareRecipe
+
+
+class Engine(Protocol):
+    """One preparation. Use as a context manager."""
+
+    lengths: list[int]
+    """Rows of each batch that was scanned, in order: what parts are planned by."""
+
+    def scan(self, index: int, source: Source) -> Iterator[Scanned]:
+        """The first pass over one source; what it yields has no rows any more, but all that is said of them."""
+
+    def facts(self) -> RowFacts:
+        """Of all rows, once every source is scanned."""
+
+    def suite_rows(self, suite: "Suite") -> int:
+        """Rows of the suite that `groups` numbers before the dataset's: as often as there are files with rows."""
+
+    def groups(self, suite: "Suite", rows: Members, threshold: float) -> Members:
+        """Near duplicates among the suite's rows and the `rows` of the dataset; see `deciding.Near`."""
+
+    def write(self, parts: Sequence[Part], columns: RowColumns, kind: DatasetKind, folder: Path) -> None:
+        """The second pass: all parts, as files in the folder."""
+
+
+class Suite(Protocol):
+    """The frozen test split's rows, whose signatures depend on the files that they are compared with."""
+
+    def signed(self, templates: Sequence[Template]) -> Signatures:
+        """Its rows that can be compared, under each of the templates in turn."""
+
+
+class OneMachine(AbstractContextManager["OneMachine"]):
+    """All cores of this machine, in bounded memory."""
+
+    def __init__(self, recipe: PrepareRecipe, scanner: Scanner, context: JobContext):
+        self.lengths: list[int] = []
+        self._recipe, self._scanner, self._context = recipe, scanner, context
+        scratch = context.workdir / "spool"
+        scratch.mkdir()
+        self._workers, self._spool, self._log = Workers(), Spool(scratch), FactsLog(scratch)
+        self._templates: list[Template] = []
+        self._signed: NDArray[np.uint16] | None = None
+
+    def __exit__(self, *raised: object) -> None:
+        self._workers.__exit__(*raised)
+
+    def scan(self, index: int, source: Source) -> Iterator[Scanned]:
+        name = source.uri.rpartition("/")[2]
+        folder = self._context.workdir / source.source_id
+        file = self._context.storage.download(source.uri, folder / name, version_id=pinned_version(source))
+        size = max(file.stat().st_size, 1)
+        for scanned in self._scans(index, source, file):
+            self._context.check_interrupted()
+            self._context.progress(min(scanned.consumed, size - 1), size, "bytes", note=name)
+            self._spool.add(scanned.batch)
+            self._log.add(scanned.facts, scanned.signed)
+            self.lengths.append(len(scanned.batch))
+            yield scanned
+        self._context.progress(size, size, "bytes", note=name)
+        file.unlink()
+
+    def facts(self) -> RowFacts:
+        facts, self._signed = self._log.close()
+        return facts
+
+    def suite_rows(self, suite: Suite) -> int:
+        return len(suite.signed(self._templates))
+
+    def groups(self, suite: Suite, rows: Members, threshold: float) -> Members:
+        assert self._signed is not None
+        signed = suite.signed(self._templates)
+        if not len(signed):
+            return near_groups(self._signed, rows, threshold, self._workers.run)
+        everything = np.concatenate([signed, self._signed])
+        chosen = np.concatenate([np.arange(len(signed)), rows + len(signed)])
+        return near_groups(everything, chosen, threshold, self._workers.run)
+
+    def write(self, parts: Sequence[Part], columns: RowColumns, kind: DatasetKind, folder: Path) -> None:
+        def write(part: Part) -> None:
+            write_part(part, self._spool.__getitem__, columns, kind, folder / part.name)
+
+        for count, _ in enumerate(self._workers.map(write, parts), 1):
+            self._context.check_interrupted()
+            self._context.progress(count, len(parts), "files", note="writing")
+
+    def _scans(self, index: int, source: Source, file: Path) -> Iterator[Scanned]:
+        blocks = read_blocks(file, source.uri, self._recipe)
+        first = next(blocks, None)
+        if first is None:
+            return
+        shared: FileScan = self._scanner.begin(index, source.uri, first)
+        self._templates.append(shared.template)
+
+        def chained() -> Iterator:
+            yield first
+            yield from blocks
+
+        yield from self._workers.map(lambda block: self._scanner.scan(shared, block), chained())
+
+
+def pinned_version(source: Source) -> str | None:
+    """Local files have no versions."""
+    return source.version_id if source.uri.startswith("s3://") else None
