@@ -8,7 +8,7 @@ import typer
 from botocore.exceptions import BotoCoreError, ClientError
 
 from tunesmith.contracts.errors import PlatformError
-from tunesmith_cli import chat, checking, data, doctor, keys, local, models, quarantine, runs
+from tunesmith_cli import chat, checking, data, doctor, keys, local, models, preflight, quarantine, runs
 from tunesmith_cli.console import fail
 from tunesmith_cli.demo.command import demo
 
@@ -23,6 +23,7 @@ app = typer.Typer(
 app.add_typer(local.app, name="local")
 data.app.command("check")(checking.check)
 data.app.command("convert")(checking.convert)
+data.app.command("preflight")(preflight.preflight)
 data.app.command("quarantine")(quarantine.quarantine)
 data.app.command("requeue")(quarantine.requeue)
 app.add_typer(data.app, name="data")

@@ -1,0 +1,71 @@
+"""The preflight of a training: what the base's tokenizer and chat template make of files.
+
+    python -m batch_jobs.prepare.preflight --base FOLDER [--recipe FILE] [--show-mask N] FILE|FOLDER|s3://... ...
+
+`--base` is a folder, or `s3://BUCKET/PREFIX/#DIGEST`. One JSON document (contracts.preflight.Preflight) goes to
+standard output. The exit code is 1 where errors were found, 2 where the command line makes no sense.
+"""
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from batch_jobs.modeling.folders import fetch_tokenizer
+from batch_jobs.prepare.doctor import examine, expand
+from batch_jobs.prepare.examining import Examination
+from batch_jobs.prepare.preflight.bases import Base, read_base
+from batch_jobs.prepare.preflight.examination import PlacedRow, is_conversation, preflight
+from batch_jobs.prepare.threads import Workers
+from tunesmith.adapters.recipes import parse_recipe
+from tunesmith.adapters.storage import Storage, is_s3
+from tunesmith.contracts.errors import PlatformError
+from tunesmith.contracts.models import ModelReference
+from tunesmith.contracts.recipes import Recipe
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m batch_jobs.prepare.preflight", description="Check a training.")
+    parser.add_argument("files", nargs="+", help="file, folder, s3://bucket/key or s3://bucket/prefix/")
+    parser.add_argument("--base", required=True, help="folder of the base model, or s3://bucket/prefix/#digest")
+    parser.add_argument("--recipe", type=Path, help="YAML; its sections prepare and finetune apply")
+    parser.add_argument("--show-mask", type=int, default=0, metavar="N", help="rows told token by token")
+    given = parser.parse_args(argv)
+    try:
+        recipe = parse_recipe(given.recipe.read_bytes(), str(given.recipe)) if given.recipe else Recipe()
+        told = preflight(_rows(given.files, recipe), _base(given.base), recipe, given.show_mask)
+    except (PlatformError, OSError, ClientError, BotoCoreError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    sys.stdout.write(told.model_dump_json(indent=2) + "\n")
+    return 1 if told.errors else 0
+
+
+def _base(place: str) -> Base:
+    if not is_s3(place):
+        return read_base(Path(place))
+    uri, _, digest = place.partition("#")
+    return read_base(fetch_tokenizer(Storage(), ModelReference(uri=uri, digest=digest)))
+
+
+def _rows(places: Sequence[str], recipe: Recipe) -> Iterator[PlacedRow]:
+    """The good rows that a chat template has a say in; what is bad, `tunesmith data check` tells."""
+    examination = Examination(recipe.prepare, 0)
+    with Workers() as workers:
+        for uri in expand(places):
+            name = uri.rpartition("/")[2]
+            for checked in examine(examination, uri, workers):
+                rows = ((checked.batch.row(index), checked.place(index).line) for index in range(len(checked.batch)))
+                yield from (PlacedRow(row, f"{name}:{line}") for row, line in rows if is_conversation(row))
+    told = examination.told()
+    for error in (*(file.error for file in told.files), told.error):
+        if error:
+            print(f"error: {error}", file=sys.stderr)
+    if told.quarantined:
+        print(f"{told.quarantined:,} bad rows were left out: tunesmith data check tells why", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
