@@ -12,9 +12,9 @@ import boto3
 import pytest
 
 from tests.cli.conftest import Command
-from tunesmith.adapters import dynamo
+from tunesmith.adapters import datasets, dynamo
 from tunesmith.contracts.artifacts import dataset_prefix
-from tunesmith.contracts.datasets import Problem, ProblemCode
+from tunesmith.contracts.datasets import DatasetVersion, Problem, ProblemCode
 from tunesmith.contracts.errors import InvalidInput, NotFound
 from tunesmith.contracts.identity import upload_id
 from tunesmith.contracts.platform import Platform
@@ -134,6 +134,21 @@ def test_mended_rows_go_to_the_dataset_of_their_run(
     assert result.exit_code == 0, result.output
     found = boto3.client("s3").get_object(Bucket=platform.uploads_bucket, Key="uploads/demo/tickets/fixed.jsonl")
     assert found["Body"].read() == fixed.read_bytes()
+
+
+def test_rows_of_a_dataset_version_are_shown(platform: Platform, answer: Callable[..., Any], queued_run: Run) -> None:
+    put_quarantine(platform, queued_run)
+    asked = queued_run.request
+    version = DatasetVersion(
+        project=asked.project,
+        dataset=asked.dataset,
+        version=asked.dataset_version,
+        sources=asked.sources,
+        recipe_version_id=None,
+        created_at=asked.created_at,
+    )
+    assert dynamo.put(datasets.new_version(platform.tables["datasets"], version, dynamo.owner_token()))
+    assert len(answer("data", "quarantine", asked.dataset_version[:12])) == 3
 
 
 def test_run_without_a_quarantine_says_so(command: Command, queued_run: Run) -> None:

@@ -18,6 +18,11 @@ INVISIBLE = re.compile(
     "|(?<![\U0001f3f4\U000e0020-\U000e007e])[\U000e0000-\U000e007f]"
 )
 """What nobody sees and no script needs. Joiners stay where letters or emoji are joined, tags where they make a flag."""
+SUSPECT = re.compile(
+    "[\x00-\x08\x0b\x0e-\x1f\x7f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e"
+    "\u2060-\u206f\u3164\ud800-\udfff\ufdd0-\ufdef\ufeff\uffa0\ufffe\uffff\U000e0000-\U000e007f]"
+)
+"""All characters of the three sets above, without a look at what stands before: a text with none of them is clean."""
 CHAT_MARKER = re.compile(r"<\|[A-Za-z0-9_]{1,40}\|>")
 
 _HIDDEN = "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u2800\u3164\ufeff\uffa0"
@@ -41,18 +46,21 @@ class TextChecks:
         return cls(recipe.invisible is Invisible.REFUSE, recipe.special_tokens == "refuse")
 
     def is_plain(self, text: str) -> bool:
-        """Whether a quick look is enough: most texts are ASCII and begin with a letter."""
-        return text.isascii() and text[:1] > " " and "<|" not in text and not CONTROL.search(text)
+        """Whether a quick look is enough: most texts begin with a letter and hold nothing odd."""
+        first = text[:1]
+        return (" " < first < "\x7f" or first.isalnum()) and "<|" not in text and not SUSPECT.search(text)
 
     def visible(self, text: str, place: str) -> str:
         """The text, checked, which must show something. Raises BadRow."""
+        if self.is_plain(text):
+            return text
         if is_blank(text):
             raise BadRow(ProblemCode.BLANK_CONTENT, "nothing visible in this text", field=place)
         return self.any(text, place)
 
     def any(self, text: str, place: str) -> str:
         """The text, checked, which may be blank. Raises BadRow."""
-        if found := CONTROL.search(text) or (not text.isascii() and self._hidden(text)):
+        if SUSPECT.search(text) and (found := CONTROL.search(text) or self._hidden(text)):
             name = unicodedata.name(found[0], "a control character" if found[0] < " " else "no character")
             message = f"U+{ord(found[0]):04X} ({name}) at character {found.start() + 1}"
             raise BadRow(ProblemCode.BAD_CHARACTER, message, field=place)

@@ -105,7 +105,7 @@ def show(told: DatasetCheck, as_json: bool) -> None:
     out.print(_files_table(told))
     for error in (*(file.error for file in told.files), told.error):
         if error:
-            out.print(Text("error: ", style="bold red") + Text(printable(error)))
+            out.print(Text.assemble(("error: ", "bold red"), printable(error)))
     for code, count in told.problems_by_code.items():
         found = [problem for problem in told.problems if problem.code == code]
         out.print(_problem(code, count, found, one_file=len(told.files) == 1))
@@ -136,18 +136,18 @@ def _dropped(reasons: Mapping[DropReason, int]) -> str | None:
 def _problem(code: ProblemCode, count: int, found: list[FoundProblem], one_file: bool) -> Group:
     """What is wrong, in how many rows, what to do, and the first places."""
     is_warning = bool(found) and found[0].severity == Severity.WARNING
-    head = Text("\n") + Text(code, style="bold yellow" if is_warning else "bold red")
-    head += Text(f"  {count:,} {'warning' if is_warning else 'row'}{'s' if count != 1 else ''}")
+    noun = f"{'warning' if is_warning else 'row'}{'s' if count != 1 else ''}"
+    head = Text.assemble("\n", (code, "bold yellow" if is_warning else "bold red"), f"  {count:,} {noun}")
     places = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
     places.add_column(no_wrap=True, style="cyan")
     places.add_column(overflow="fold")
     for problem in found[:PLACES]:
         where = f"line {problem.line}" if one_file else f"{printable(problem.file.rpartition('/')[2])}:{problem.line}"
-        field = Text(f"{printable(problem.field)}: ", style="bold") if problem.field else Text()
-        places.add_row(where, field + Text(printable(problem.message)))
+        field = f"{printable(problem.field)}: " if problem.field else ""
+        places.add_row(where, Text.assemble((field, "bold"), printable(problem.message)))
     if count > PLACES:
         places.add_row(Text("...", style="dim"), Text(f"and {count - PLACES:,} more", style="dim"))
-    hint = Text("do: ", style="bold") + Text(found[0].hint if found else "")
+    hint = Text.assemble(("do: ", "bold"), found[0].hint if found else "")
     return Group(head, *(Padding(part, (0, 0, 0, 2), expand=False) for part in (places, hint)))
 
 

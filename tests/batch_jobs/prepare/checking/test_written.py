@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from batch_jobs.prepare.canonical import Row, Turn
 from batch_jobs.prepare.checking.formats.written import CANONICAL, write_row
 from batch_jobs.prepare.checking.problems import BadRow
-from batch_jobs.prepare.checking.texts import TextChecks, is_blank
+from batch_jobs.prepare.checking.texts import TextChecks
 from batch_jobs.prepare.checking.values import canonical_json
 from tests.batch_jobs.prepare.checking.rows import ANSWERED, CALLING, TELLING, chat, parse, tool_chat
 from tunesmith.contracts.datasets import KIND_OF, DatasetKind, ProblemCode, RowFormat
@@ -159,7 +159,3 @@ def test_what_a_format_cannot_say_is_refused(row: dict[str, object], name: RowFo
     with pytest.raises(BadRow) as found:
         write_row(parse(row), name)
     assert found.value.code is code
-
-
-def test_text_that_shows_nothing_is_blank() -> None:
-    assert is_blank("\u3000\u200b\u2800\ufe0f\U000e0041\n") and not is_blank("\u200b.")
