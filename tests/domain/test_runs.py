@@ -12,7 +12,8 @@ from tunesmith.contracts.errors import RunCancelled
 from tunesmith.contracts.events import ExecutionEnded
 from tunesmith.contracts.identity import digest
 from tunesmith.contracts.lifecycle import Failure, StateRecord
-from tunesmith.contracts.runs import Outcome, Run, RunStatus, Stage
+from tunesmith.contracts.recipes import OnUpload
+from tunesmith.contracts.runs import Outcome, Run, RunStatus, Stage, Trigger
 from tunesmith.domain.runs import STAGES, advance, ending, explain, start_document
 
 NOW = "2026-11-24T06:00:00.000Z"
@@ -130,6 +131,22 @@ def test_start_document_names_the_pinned_suite():
     prepare = start_document(request, suite, "artifacts").prepare
     assert (prepare.suite_uri, prepare.suite_digest) == (suite.uri, suite.digest)
     assert prepare.output_uri.endswith(f"/{request.dataset_version}/")
+
+
+@pytest.mark.parametrize(
+    ("trigger", "on_upload", "trains"),
+    [
+        (Trigger.UPLOAD, OnUpload.TRAIN, True),
+        (Trigger.UPLOAD, OnUpload.PREPARE, False),
+        (Trigger.REQUEST, OnUpload.PREPARE, True),
+    ],
+)
+def test_start_document_names_the_base_and_the_training_that_follows(trigger, on_upload, trains):
+    recipe = QUEUED.request.recipe.model_copy(update={"on_upload": on_upload})
+    request = QUEUED.request.model_copy(update={"trigger": trigger, "recipe": recipe})
+    prepare = start_document(request, None, "artifacts").prepare
+    assert prepare.base == request.base
+    assert prepare.finetune == (recipe.finetune if trains else None)
 
 
 def ended(status, error=None, cause=None):

@@ -127,7 +127,7 @@ def _histogram(told: Preflight) -> Table:
     most = max(rows for _, rows in told.tokens.histogram)
     made = Table(title="\ntokens of a row", title_justify="left", title_style="bold", box=None, show_header=False)
     for justify in ("right", "right", "left"):
-        made.add_column(justify=justify)  # type: ignore[arg-type]
+        made.add_column(justify=justify)
     for longest, rows in told.tokens.histogram:
         style = "red" if longest // 2 >= told.sequence_length else "cyan"
         made.add_row(f"<= {longest:,}", f"{rows:,}", Text("█" * max(1, round(rows / most * BAR)), style=style))

@@ -47,6 +47,10 @@ class PrepareParams(Contract):
         default=None, description="Parquet of the frozen test split; None: this version makes it"
     )
     suite_digest: Digest | None = None
+    base: ModelReference | None = Field(default=None, description="whose tokenizer reads the rows; None: nobody's does")
+    finetune: FinetuneRecipe | None = Field(
+        default=None, description="the training that follows, which the preflight may stop; None: none follows"
+    )
     output_uri: Uri = Field(description="folder of the dataset version; ends in a slash")
 
 

@@ -10,7 +10,8 @@ from tunesmith.contracts.errors import Conflict, RunCancelled
 from tunesmith.contracts.events import ExecutionEnded
 from tunesmith.contracts.jobs import ExitCode, PrepareParams
 from tunesmith.contracts.lifecycle import Failure, LifecycleState, StateRecord
-from tunesmith.contracts.runs import Run, RunRequest, RunStatus, Stage
+from tunesmith.contracts.recipes import OnUpload
+from tunesmith.contracts.runs import Run, RunRequest, RunStatus, Stage, Trigger
 
 STAGES = list(Stage)
 ORDER = {RunStatus.QUEUED: 0, RunStatus.RUNNING: 1, RunStatus.WAITING: 2}
@@ -37,9 +38,16 @@ def start_document(request: RunRequest, suite: Suite | None, artifacts_bucket: s
         recipe=request.recipe.prepare,
         suite_uri=suite.uri if suite else None,
         suite_digest=suite.digest if suite else None,
+        base=request.base,
+        finetune=request.recipe.finetune if _trains(request) else None,
         output_uri=s3_uri(artifacts_bucket, prefix),
     )
     return LifecycleState(request=request, prepare=prepare, approval=request.recipe.approval)
+
+
+def _trains(request: RunRequest) -> bool:
+    """Whether a training follows: an upload may ask for the data alone."""
+    return request.trigger is not Trigger.UPLOAD or request.recipe.on_upload is OnUpload.TRAIN
 
 
 def advance(run: Run, record: StateRecord, now: Timestamp) -> Run | None:
