@@ -198,7 +198,7 @@ def _slow_rows(
             rows.append(checks.row(raw))
             numbers.append(number)
         except BadRow as bad:
-            quarantined.append(Quarantined(number, offset, bad, raw, len(raw)))
+            quarantined.append(Quarantined(number, offset, bad.bare(), raw, len(raw)))
     quarantined.sort(key=lambda row: row.number)
     return RowBatch.of(rows, numbers), quarantined
 

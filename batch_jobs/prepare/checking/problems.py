@@ -48,6 +48,11 @@ class BadRow(Exception):
         super().__init__(message)
         self.code, self.message, self.field = code, message, field
 
+    def bare(self) -> "BadRow":
+        """The same without its traceback, whose frames would hold their rows for as long as the problem is held."""
+        self.__context__ = self.__cause__ = None
+        return self.with_traceback(None)
+
     def at(self, source: str, line: int, offset: int, severity: Severity = Severity.ERROR) -> Problem:
         return Problem(
             source=source,

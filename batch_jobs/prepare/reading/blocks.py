@@ -14,6 +14,9 @@ from batch_jobs.prepare.checking.problems import BadRow
 BLOCK_BYTES = 8 << 20
 """Small enough for a processor's cache and for several at once in memory, large enough that nothing is paid per row."""
 
+BLOCK_LINES = 1 << 16
+"""A block of tiny lines ends earlier: every one of them may be a problem to hold."""
+
 
 @dataclass(frozen=True, slots=True)
 class Refusal:

@@ -202,3 +202,10 @@ def test_every_problem_code_is_provoked_and_has_a_hint() -> None:
     provoked = {code for _, code, _ in BAD_ROWS}
     assert not provoked & set(ELSEWHERE)
     assert provoked | set(ELSEWHERE) == set(HINTS) == set(Code)
+
+
+def test_problem_that_is_held_holds_no_frames_and_so_no_rows() -> None:
+    with pytest.raises(BadRow) as found:
+        parse(b'{"prompt": "cut')
+    bare = found.value.bare()
+    assert bare is found.value and bare.__traceback__ is None and bare.__context__ is None
