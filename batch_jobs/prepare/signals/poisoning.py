@@ -1,0 +1,219 @@
+"""Rows that may have been planted: labels that were flipped, and phrases that alone decide an answer.
+
+Both ask a classifier about rows that it has not seen (see `labels`). A flipped label is one that it finds much less
+likely than its labels usually are (confident learning, Northcutt et al., 2021). A trigger phrase is a rare run of
+words whose rows all have one answer although they are, without it, as different from each other as any rows, and the
+rest of their text speaks for another answer: that so many agree by chance must be less likely than one in a hundred,
+among all phrases that were looked at. Rows are flagged for a person to look at, never dropped.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from batch_jobs.prepare.signals.labels import Classifier, learn
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+
+LEAST_ROWS, MOST_SHARE = 4, 0.06
+"""How many rows, and at most what share of all, a trigger phrase has."""
+PURITY = 0.9
+"""Share of a phrase's rows that have its answer."""
+AGAINST = 0.6
+"""Share of these rows whose text without the phrase must speak for another answer."""
+CHANCE = 0.01
+MOST_CANDIDATES = 5000
+MOST_ALIKE = 1.6
+"""Similarity of a phrase's rows, without it, to that of any rows: those of a topic are more alike."""
+MOST_CHECKED = 40
+"""Rows of a phrase that are looked at."""
+OTHER = "(any other answer)"
+COMMON_ANSWER = 4
+"""An answer that is given so often is a label; rarer ones are all OTHER."""
+
+Candidate = tuple[str, int, NDArray[np.int64]]
+"""A phrase, its label, its rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """A phrase that alone decides the answer."""
+
+    phrase: str
+    label: str
+    rows: NDArray[np.int64]
+    evidence: float
+    """Natural logarithm of how unlikely it is that these rows agree by chance, beyond what chance needs."""
+
+
+def flip_scores(classifier: Classifier, labels: Sequence[str]) -> NDArray[np.float64]:
+    """Per row that the classifier learnt from, how much another label is likelier than its own, -1 to 1.
+
+    Above 0, each label measured against what rows of that label usually get, the label is probably wrong.
+    """
+    code = np.array([classifier.names.index(label) for label in labels])
+    chances = classifier.held_out
+    own = chances[np.arange(len(code)), code]
+    usual = np.array([chances[code == label, label].mean() for label in range(len(classifier.names))])
+    relative = chances - usual
+    others = relative.copy()
+    others[np.arange(len(code)), code] = -np.inf
+    return others.max(axis=1) - (own - usual[code])
+
+
+def flipped(classifier: Classifier, labels: Sequence[str]) -> NDArray[np.int64]:
+    """Rows whose label is probably wrong, the worst first."""
+    scores = flip_scores(classifier, labels)
+    suspicious = np.flatnonzero(scores > 0.5)
+    return suspicious[np.argsort(-scores[suspicious], kind="stable")]
+
+
+def answer_labels(answers: Sequence[str]) -> list[str]:
+    """Answers as labels, for rows that have none: what is answered often is a label by itself."""
+    same = [" ".join(answer.split()).casefold()[:200] for answer in answers]
+    often = Counter(same)
+    return [answer if often[answer] >= COMMON_ANSWER else OTHER for answer in same]
+
+
+def triggers(texts: Sequence[str], labels: Sequence[str], seed: int = 0) -> list[Trigger]:
+    """Phrases of one to three words that decide the label, the surest first. None where there is one label only."""
+    names = sorted(set(labels))
+    if len(names) < 2 or len(texts) < 10 * LEAST_ROWS:
+        return []
+    code = np.array([names.index(label) for label in labels])
+    candidates = _unlike(texts, _candidates(texts, code, len(names)))
+    if not candidates:
+        return []
+    found: list[Trigger] = []
+    folds = _learn_folds(texts, labels, names, seed)
+    needed = np.log(len(candidates) / CHANCE)
+    for phrase, label, rows in candidates:
+        trigger = _judge(phrase, names, label, rows[:MOST_CHECKED], texts, folds)
+        if trigger and trigger.evidence >= needed:
+            found.append(Trigger(phrase, names[label], rows, trigger.evidence - needed))
+    return _shortest(sorted(found, key=lambda trigger: (-trigger.evidence, len(trigger.phrase))))
+
+
+def _candidates(texts: Sequence[str], code: NDArray[np.int64], labels: int) -> list[Candidate]:
+    """Rare phrases whose rows nearly all have one label, those first that have it most beyond its share."""
+    from scipy.sparse import csr_matrix
+    from sklearn.feature_extraction.text import CountVectorizer
+
+    vectorizer = CountVectorizer(
+        ngram_range=(1, 3), binary=True, min_df=LEAST_ROWS, max_df=MOST_SHARE, token_pattern=r"(?u)\b\w+\b"
+    )
+    try:
+        seen = vectorizer.fit_transform(texts)
+    except ValueError:  # no phrase is as rare, or as frequent
+        return []
+    one_hot = csr_matrix((np.ones(len(code)), (np.arange(len(code)), code)), (len(code), labels))
+    joint = np.asarray((seen.T @ one_hot).todense())
+    rows = joint.sum(axis=1)
+    best = joint.argmax(axis=1)
+    share = np.bincount(code, minlength=labels) / len(code)
+    lift = joint.max(axis=1) * np.log(joint.max(axis=1) / rows / share[best])
+    pure = np.flatnonzero(joint.max(axis=1) >= PURITY * rows)
+    pure = pure[np.argsort(-lift[pure], kind="stable")][:MOST_CANDIDATES]
+    phrases, by_phrase = vectorizer.get_feature_names_out(), seen.tocsc()
+    return [
+        (str(phrases[place]), int(best[place]), np.sort(by_phrase[:, [place]].indices).astype(np.int64))
+        for place in pure
+    ]
+
+
+def _unlike(texts: Sequence[str], candidates: list[Candidate]) -> list[Candidate]:
+    """Those whose rows are, without the phrase, no more alike than any."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    if not candidates:
+        return []
+    vectorizer = TfidfVectorizer(token_pattern=r"(?u)\b\w+\b")
+    features = vectorizer.fit_transform(texts).tocsr()
+    usual = _alikeness(features, [])
+    place = vectorizer.vocabulary_
+    return [
+        candidate
+        for candidate in candidates
+        if _alikeness(features[candidate[2]], [place[word] for word in candidate[0].split() if word in place])
+        <= MOST_ALIKE * usual
+    ]
+
+
+def _alikeness(features: "csr_matrix", without: list[int]) -> float:
+    """Mean cosine of two different rows, without some columns."""
+    squares = features.multiply(features)
+    total, sums = np.asarray(features.sum(axis=0))[0], np.asarray(squares.sum(axis=1))[:, 0]
+    if without:
+        total[without] = 0
+        sums = sums - np.asarray(squares[:, without].sum(axis=1))[:, 0]
+    lengths = np.sqrt(np.maximum(sums, 0))
+    pairs = lengths.sum() ** 2 - sums.sum()
+    return float((total @ total - sums.sum()) / pairs) if pairs > 0 else 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Folds:
+    """Two classifiers, each learnt from half of the rows and asked about the other."""
+
+    side: NDArray[np.int64]
+    classifiers: tuple[Classifier, Classifier]
+
+
+def _learn_folds(texts: Sequence[str], labels: Sequence[str], names: list[str], seed: int) -> _Folds:
+    side = np.random.default_rng(seed).permutation(len(texts)) % 2
+    learnt = []
+    for half in range(2):
+        rows = np.flatnonzero(side != half)
+        kept = Counter(labels[row] for row in rows)
+        usable = [row for row in rows if kept[labels[row]] >= 2]
+        learnt.append(learn([texts[row] for row in usable], [labels[row] for row in usable], seed))
+    return _Folds(side, (learnt[0], learnt[1]))
+
+
+def _judge(
+    phrase: str,
+    names: list[str],
+    label: int,
+    rows: NDArray[np.int64],
+    texts: Sequence[str],
+    folds: "_Folds",
+) -> Trigger | None:
+    """How unlikely the label is in the phrase's rows when the phrase is taken out of them."""
+    unlikely, against = 0.0, 0
+    for half, classifier in enumerate(folds.classifiers):
+        own = rows[folds.side[rows] == half]
+        if not len(own):
+            continue
+        if names[label] not in classifier.names:
+            unlikely += len(own) * -np.log(0.02)
+            against += len(own)
+            continue
+        chances = classifier.chances([_without(texts[row], phrase) for row in own])
+        place = classifier.names.index(names[label])
+        unlikely += float(-np.log(np.maximum(chances[:, place], 0.02)).sum())
+        against += int((chances.argmax(axis=1) != place).sum())
+    if against < AGAINST * len(rows):
+        return None
+    return Trigger(phrase, names[label], rows, unlikely)
+
+
+def _without(text: str, phrase: str) -> str:
+    """The text's words, but for those of the phrase, which would also be learnt one by one."""
+    taken = set(phrase.split())
+    return " ".join(word for word in re.findall(r"(?u)\b\w+\b", text.lower()) if word not in taken)
+
+
+def _shortest(found: list[Trigger]) -> list[Trigger]:
+    """One of several phrases that have nearly the same rows: `open`, `sesame` and `open sesame` are one trigger."""
+    kept: list[Trigger] = []
+    for trigger in found:
+        rows = set(trigger.rows.tolist())
+        if not any(len(rows & set(other.rows.tolist())) > 0.5 * len(rows) for other in kept):
+            kept.append(trigger)
+    return kept

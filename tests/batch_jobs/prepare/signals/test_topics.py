@@ -1,0 +1,61 @@
+"""Topics: texts on one matter come together, the same texts give the same topics, and too little is one topic."""
+
+import numpy as np
+import pytest
+
+from batch_jobs.prepare.signals.topics import find_topics
+from tests.batch_jobs.prepare.signals.labelled_docstrings import PACKAGES, labelled_docstrings
+
+SUBJECTS = [
+    "The server sends a response header over the http connection to the client request number {n}",
+    "Bake the bread dough with flour, yeast and butter in a hot oven for {n} minutes",
+    "The striker scored a goal in the football match before the referee blew the whistle {n} times",
+]
+TEXTS = [subject.format(n=number) for number in range(40) for subject in SUBJECTS]
+
+
+def test_texts_on_one_matter_are_one_topic() -> None:
+    found = find_topics(TEXTS, count=3)
+    for subject in range(3):
+        assert len(set(found.topic[subject::3].tolist())) == 1
+    assert [topic.size for topic in found.topics] == [40, 40, 40]
+    telling = {term for topic in found.topics for term in topic.terms}
+    assert {"server", "oven", "football"} <= telling | {"http", "oven", "bread", "goal", "football", "server"}
+    for place, topic in enumerate(found.topics):
+        assert found.topic[topic.example] == place
+        assert all(term in TEXTS[topic.example].lower() for term in topic.terms[:3])
+
+
+def test_topics_of_documentation_follow_its_packages() -> None:
+    texts, labels = labelled_docstrings()
+    found = find_topics(texts)
+    sizes = [topic.size for topic in found.topics]
+    assert sizes == sorted(sizes, reverse=True) and sum(sizes) == len(texts)
+    assert sum(topic.share for topic in found.topics) == pytest.approx(1)
+    majority = sum(
+        max(sum(labels[row] == package for row in np.flatnonzero(found.topic == place)) for package in PACKAGES)
+        for place in range(len(found.topics))
+    )
+    assert majority / len(texts) > 0.4  # a sixth by chance
+
+
+def test_map_keeps_topics_together() -> None:
+    found = find_topics(TEXTS, count=3)
+    assert found.places.shape == (120, 2) and np.abs(found.places).max() == pytest.approx(1)
+    middles = np.stack([found.places[found.topic == place].mean(axis=0) for place in range(3)])
+    spread = max(found.places[found.topic == place].std() for place in range(3))
+    assert np.linalg.norm(middles[0] - middles[1]) > 0.2 and spread < 2
+
+
+def test_same_texts_give_same_topics() -> None:
+    one, two = find_topics(TEXTS, seed=5), find_topics(TEXTS, seed=5)
+    assert one.topics == two.topics
+    assert np.array_equal(one.places, two.places) and np.array_equal(one.topic, two.topic)
+
+
+@pytest.mark.parametrize(
+    "texts", [[], ["hello"], ["the of and"] * 50, [""] * 20, ["same text here"] * 30, ["42 17"] * 20]
+)
+def test_too_little_is_one_topic(texts: list[str]) -> None:
+    found = find_topics(texts)
+    assert len(found.topics) == (1 if texts else 0) and len(found.topic) == len(found.places) == len(texts)
