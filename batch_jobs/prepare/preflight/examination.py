@@ -200,9 +200,6 @@ class _Examination:
     def _finding(self, code: PreflightCode) -> PreflightFinding:
         message, hint, severity = EXPLAINED[code]
         count, note = self._tally.rows[code], self._tally.notes[code]
-        is_all = count >= self._looked_at
-        if code in ERRORS_WHERE_ALL and is_all:
-            severity = Severity.ERROR
         if code is PreflightCode.DEFAULT_SYSTEM_PROMPT:
             note = repr(self._facts.default_system.strip()[:120])
         said = message.format(note=note, length=self._recipe.sequence_length)
@@ -283,8 +280,6 @@ def _general(code: PreflightCode, severity: Severity, message: str, hint: str) -
     return PreflightFinding(code=code, severity=severity, rows=0, message=message, hint=hint)
 
 
-ERRORS_WHERE_ALL = {PreflightCode.NO_TRAINED_TOKEN, PreflightCode.TEMPLATE_REFUSES}
-"""Of some rows they are a warning, because training leaves those out or stops at them; of all rows nothing is left."""
 _E, _W = Severity.ERROR, Severity.WARNING
 EXPLAINED: dict[PreflightCode, tuple[str, str, Severity]] = {
     PreflightCode.NO_TRAINED_TOKEN: (
