@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from batch_jobs.prepare.checking.problems import BadRow
-from batch_jobs.prepare.checking.values import is_flag
+from batch_jobs.prepare.checking.values import QUESTIONS, REPLIES, is_flag
 from tunesmith.contracts.datasets import KIND_OF, ProblemCode, RowFormat
 from tunesmith.contracts.preparation import MixedFormats, ReadRecipe
 
@@ -27,6 +27,9 @@ REQUIRED = {
 }
 """The keys of each format as it is usually written."""
 
+ANSWERED = ("response", "output", "reply")
+"""Beside a prompt these are its completion under another name; `answer` or `solution` may be the truth for a reward."""
+
 
 def detect(row: dict[str, Any]) -> RowFormat | None:
     """The format that the row's keys give away, whole or not; None where no key does."""
@@ -43,15 +46,16 @@ def detect(row: dict[str, Any]) -> RowFormat | None:
     if isinstance(row.get("input"), dict) and "messages" in row["input"]:
         return RowFormat.OPENAI_PREFERENCE
     if "prompt" in row:
-        return RowFormat.PROMPT_ONLY
+        return RowFormat.PROMPT_COMPLETION if any(key in row for key in ANSWERED) else RowFormat.PROMPT_ONLY
     return RowFormat.TEXT if "text" in row else None
 
 
 def _pair(row: dict[str, Any]) -> RowFormat:
     """Explicit where a prompt stands beside the answers, unless these are whole conversations."""
-    if not any(key in row for key in ("prompt", "instruction", "messages", "conversations", "conversation")):
-        return RowFormat.IMPLICIT_PREFERENCE
     chosen = row.get("chosen")
+    if not any(key in row for key in ("prompt", "instruction", "messages", "conversations", "conversation")):
+        lacks_prompt = isinstance(chosen, str) and any(key in row for key in QUESTIONS)  # under another name
+        return RowFormat.PREFERENCE if lacks_prompt else RowFormat.IMPLICIT_PREFERENCE
     first = chosen[0] if isinstance(chosen, list) and chosen else None
     begins = first.get("role", first.get("from")) if isinstance(first, dict) else None
     is_whole = begins in ("user", "human", "system", "developer")
@@ -113,10 +117,6 @@ class FormatOfFile:
             return f"the file is {self.format}, this row is {found}"
         kinds = f"{KIND_OF[self.format]} and {KIND_OF[found]}"
         return f"the file is {self.format}, this row is {found}: two kinds of dataset ({kinds}), never mixed"
-
-
-QUESTIONS = ("question", "query", "input", "user", "context", "problem")
-REPLIES = ("answer", "response", "output", "reply", "assistant", "target", "solution")
 
 
 def _unknown(row: dict[str, Any]) -> str:

@@ -63,24 +63,43 @@ def _checked_content(message: dict[str, Any], role: str, has_calls: bool, place:
     """What may be blank: a system turn, a tool's answer, and an assistant's turn that calls tools."""
     if has_calls and message.get("content") is None:
         return ""
-    content = _content(message, place)
+    content = _content(message, "content", place)
     may_be_blank = has_calls or role in ("system", "tool")
     return checks.any(content, place) if may_be_blank else checks.visible(content, place)
 
 
-def _content(message: dict[str, Any], place: str) -> str:
-    """The text: a string, or OpenAI's list of text parts."""
-    parts = message.get("content")
+def _content(owner: dict[str, Any], key: str, place: str) -> str:
+    """The text: a string, or a list of text parts (OpenAI's `{"type": "text", "text"}`, Bedrock's `{"text"}`)."""
+    parts = owner.get(key)
     if not isinstance(parts, list):
-        return text_of(message, "content", place)
+        return text_of(owner, key, place)
     texts = []
     for index, part in enumerate(parts):
-        kind = part.get("type") if isinstance(part, dict) else json_type(part)
+        kind = part.get("type", "text") if isinstance(part, dict) else json_type(part)
         if kind != "text":
             found = str(kind)[:40]
             raise BadRow(ProblemCode.WRONG_TYPE, f"expected a text part, found {found}", field=f"{place}[{index}].type")
         texts.append(text_of(part, "text", f"{place}[{index}].text"))
     return "".join(texts)
+
+
+def with_system(row: dict[str, Any], turns: list[Turn], checks: TextChecks) -> list[Turn]:
+    """The turns after the text of the row's key `system`. Raises BadRow where they begin with another system's turn."""
+    before = system_turn(row, checks)
+    if not before or not turns or turns[0].role != "system":
+        return before + turns
+    if turns[0].content == before[0].content:
+        return turns
+    reason = "the row has a system text beside another system's turn: which one counts?"
+    raise BadRow(ProblemCode.DUPLICATE_KEY, reason, field="system")
+
+
+def system_turn(row: dict[str, Any], checks: TextChecks) -> list[Turn]:
+    """The text of the row's key `system`, if it has any."""
+    if row.get("system") is None:
+        return []
+    text = _content(row, "system", "system")
+    return [] if is_blank(text) else [Turn("system", checks.any(text, "system"), False)]
 
 
 def _calls(message: dict[str, Any], role: str, place: str, checks: TextChecks) -> str | None:

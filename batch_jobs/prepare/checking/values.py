@@ -8,6 +8,11 @@ from batch_jobs.prepare.checking.decoding import decode_value, json_type
 from batch_jobs.prepare.checking.problems import BadRow
 from tunesmith.contracts.datasets import ProblemCode
 
+QUESTIONS = ("question", "query", "input", "user", "context", "problem")
+REPLIES = ("answer", "response", "output", "reply", "assistant", "target", "solution")
+MEANT = {"prompt": QUESTIONS, "instruction": QUESTIONS, "completion": REPLIES, "output": REPLIES}
+"""What people call a format's key otherwise."""
+
 
 def text_of(owner: Mapping[str, Any], key: str, place: str) -> str:
     value = owner.get(key)
@@ -54,5 +59,7 @@ def wrong_type(expected: str, found: Any, place: str) -> BadRow:
 
 def _refuse(owner: Mapping[str, Any], key: str, place: str, expected: str) -> NoReturn:
     if key not in owner:
-        raise BadRow(ProblemCode.MISSING_FIELD, f"no {key!r}", field=place)
+        known = next((other for other in MEANT.get(key, ()) if other in owner), None)
+        advice = f"; prepare.read.columns: {{{known}: {key}}} takes {known!r} for it" if known else ""
+        raise BadRow(ProblemCode.MISSING_FIELD, f"no {key!r}{advice}", field=place)
     raise wrong_type(expected, owner[key], place)

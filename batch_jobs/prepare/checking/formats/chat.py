@@ -3,7 +3,7 @@
 from typing import Any
 
 from batch_jobs.prepare.canonical import Row, Turn
-from batch_jobs.prepare.checking.messages import parse_messages
+from batch_jobs.prepare.checking.messages import parse_messages, with_system
 from batch_jobs.prepare.checking.shapes import check_conversation
 from batch_jobs.prepare.checking.texts import TextChecks
 from batch_jobs.prepare.checking.tools import link_calls, parse_tools
@@ -13,6 +13,8 @@ from tunesmith.contracts.datasets import RowFormat
 
 def parse_chat(row: dict[str, Any], checks: TextChecks) -> Row:
     turns = parse_messages(array_of(row, "messages", "messages"), "messages", checks)
+    if "system" in row:
+        turns = with_system(row, turns, checks)
     return conversation(RowFormat.CHAT, turns, row, "messages")
 
 

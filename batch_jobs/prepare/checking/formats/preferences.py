@@ -11,9 +11,9 @@ from typing import Any
 
 from batch_jobs.prepare.canonical import Row, Turn
 from batch_jobs.prepare.checking.formats.chat import uses_tools
-from batch_jobs.prepare.checking.formats.prompts import answer_turns, prompt_turns, system_turn
+from batch_jobs.prepare.checking.formats.prompts import answer_turns, prompt_turns
 from batch_jobs.prepare.checking.formats.sharegpt import conversation_key, parse_items
-from batch_jobs.prepare.checking.messages import parse_messages
+from batch_jobs.prepare.checking.messages import parse_messages, with_system
 from batch_jobs.prepare.checking.shapes import check_answer, check_conversation, check_pair, check_prompt
 from batch_jobs.prepare.checking.texts import TextChecks, is_blank
 from batch_jobs.prepare.checking.tools import link_calls, parse_tools
@@ -43,7 +43,7 @@ def parse_preference(row: dict[str, Any], checks: TextChecks) -> Row:
     if prompt_key in ("prompt", "instruction"):
         prompt = prompt_turns(row, checks)
     elif prompt_key in row:
-        prompt = system_turn(row, checks) + parse_items(row[prompt_key], prompt_key, checks)
+        prompt = with_system(row, parse_items(row[prompt_key], prompt_key, checks), checks)
     else:
         prompt_key, prompt = "prompt", prompt_turns(row, checks)
     chosen, rejected = (_side(row, key, checks) for key in ("chosen", "rejected"))
@@ -72,7 +72,7 @@ def parse_unpaired_preference(row: dict[str, Any], checks: TextChecks) -> Row:
         turns, place = prompt_turns(row, checks) + answer_turns(row, "output", checks), "output"
     else:
         place = conversation_key(row)
-        turns = system_turn(row, checks) + parse_items(array_of(row, place, place), place, checks)
+        turns = with_system(row, parse_items(array_of(row, place, place), place, checks), checks)
     turns = [*_untrained(turns[:-1]), *(replace(turn, trained=turn.role == "assistant") for turn in turns[-1:])]
     check_conversation(turns, place)
     if uses_tools(turns):

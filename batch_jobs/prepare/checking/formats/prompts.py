@@ -4,7 +4,7 @@ from typing import Any
 
 from batch_jobs.prepare.canonical import Row, Turn
 from batch_jobs.prepare.checking.formats.chat import conversation, uses_tools
-from batch_jobs.prepare.checking.messages import parse_messages
+from batch_jobs.prepare.checking.messages import parse_messages, system_turn, with_system
 from batch_jobs.prepare.checking.problems import BadRow
 from batch_jobs.prepare.checking.shapes import check_prompt
 from batch_jobs.prepare.checking.texts import TextChecks, is_blank
@@ -40,7 +40,7 @@ def prompt_turns(row: dict[str, Any], checks: TextChecks) -> list[Turn]:
         return system_turn(row, checks) + _history(row, checks) + [_instruction(row, checks)]
     prompt = row.get("prompt")
     if isinstance(prompt, list):
-        return system_turn(row, checks) + parse_messages(prompt, "prompt", checks)
+        return with_system(row, parse_messages(prompt, "prompt", checks), checks)
     return [*system_turn(row, checks), Turn("user", checks.visible(text_of(row, "prompt", "prompt"), "prompt"), False)]
 
 
@@ -52,16 +52,6 @@ def answer_turns(row: dict[str, Any], key: str, checks: TextChecks) -> list[Turn
     if isinstance(answer, list):
         return parse_messages(answer, key, checks)
     return [Turn("assistant", checks.visible(text_of(row, key, key), key), True)]
-
-
-def system_turn(row: dict[str, Any], checks: TextChecks) -> list[Turn]:
-    """The text of the row's key `system`, if it has any."""
-    text = row.get("system")
-    if text is None:
-        return []
-    if not isinstance(text, str):
-        raise wrong_type("a string", text, "system")
-    return [] if is_blank(text) else [Turn("system", checks.any(text, "system"), False)]
 
 
 def _instruction(row: dict[str, Any], checks: TextChecks) -> Turn:

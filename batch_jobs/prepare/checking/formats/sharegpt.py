@@ -8,8 +8,7 @@ from typing import Any
 
 from batch_jobs.prepare.canonical import Row, Turn
 from batch_jobs.prepare.checking.formats.chat import conversation
-from batch_jobs.prepare.checking.formats.prompts import system_turn
-from batch_jobs.prepare.checking.messages import is_trained, parse_messages
+from batch_jobs.prepare.checking.messages import is_trained, parse_messages, with_system
 from batch_jobs.prepare.checking.problems import BadRow
 from batch_jobs.prepare.checking.texts import TextChecks
 from batch_jobs.prepare.checking.tools import parse_calls
@@ -22,6 +21,8 @@ SPEAKERS = {
     "gpt": "assistant",
     "assistant": "assistant",
     "chatgpt": "assistant",
+    "bing": "assistant",
+    "bard": "assistant",
     "model": "assistant",
     "system": "system",
     "developer": "system",
@@ -37,7 +38,7 @@ SPEAKERS = {
 def parse_sharegpt(row: dict[str, Any], checks: TextChecks) -> Row:
     key = conversation_key(row)
     turns = parse_items(array_of(row, key, key), key, checks)
-    return conversation(RowFormat.SHAREGPT, system_turn(row, checks) + turns, row, key)
+    return conversation(RowFormat.SHAREGPT, with_system(row, turns, checks), row, key)
 
 
 def conversation_key(row: dict[str, Any]) -> str:

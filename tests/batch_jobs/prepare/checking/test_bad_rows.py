@@ -59,6 +59,8 @@ BAD_SHAPES: list[tuple[Any, Code, str | None]] = [
     ({"completion": "b", "label": True}, Code.MISSING_FIELD, "prompt"),
     ({"conversations": [{"from": "human"}]}, Code.MISSING_FIELD, "conversations[0].value"),
     ({"conversations": [{"value": "a"}]}, Code.MISSING_FIELD, "conversations[0].from"),
+    (chat(("system", "a"), ASK, ANSWER, system="b"), Code.DUPLICATE_KEY, "system"),
+    (chat(ASK, ANSWER, system=7), Code.WRONG_TYPE, "system"),
     ({"messages": "hello"}, Code.WRONG_TYPE, "messages"),
     ({"messages": ["hello"]}, Code.WRONG_TYPE, "messages[0]"),
     ({"text": None}, Code.WRONG_TYPE, "text"),

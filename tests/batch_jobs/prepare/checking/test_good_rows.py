@@ -43,6 +43,13 @@ CONVERSATIONS: list[tuple[Any, RowFormat, list[tuple[str, str]]]] = [
         RowFormat.CHAT,
         [ASK, ANSWER],
     ),
+    (chat(ASK, ANSWER, system="Be kind."), RowFormat.CHAT, [SYSTEM, ASK, ANSWER]),
+    (chat(SYSTEM, ASK, ANSWER, system="Be kind."), RowFormat.CHAT, [SYSTEM, ASK, ANSWER]),
+    (
+        chat(("user", [{"text": "hello"}]), ("assistant", [{"text": "hi"}]), system=[{"text": "Be kind."}]),
+        RowFormat.CHAT,
+        [SYSTEM, ASK, ANSWER],
+    ),
     (chat(ASK, ANSWER, tools=None, label="greeting"), RowFormat.CHAT, [ASK, ANSWER]),
     ({"prompt": "hello", "completion": "hi", "id": 7}, RowFormat.PROMPT_COMPLETION, [ASK, ANSWER]),
     (
@@ -79,6 +86,7 @@ CONVERSATIONS: list[tuple[Any, RowFormat, list[tuple[str, str]]]] = [
     ({"prompt": "hello", "completion": "hi", "label": True}, RowFormat.UNPAIRED_PREFERENCE, [ASK, ANSWER]),
     (chat(ASK, ANSWER, label=True), RowFormat.UNPAIRED_PREFERENCE, [ASK, ANSWER]),
     ({"prompt": "hello"}, RowFormat.PROMPT_ONLY, [ASK]),
+    ({"prompt": "hello", "answer": "hi"}, RowFormat.PROMPT_ONLY, [ASK]),
     ({"prompt": messages(SYSTEM, ASK)}, RowFormat.PROMPT_ONLY, [SYSTEM, ASK]),
     ({"text": "hello"}, RowFormat.TEXT, [("text", "hello")]),
 ]
@@ -209,6 +217,21 @@ def test_columns_are_renamed_before_the_format_is_told_and_kept_by_their_own_nam
     found = parse({"question": "hello", "answer": "hi", "level": 3, "thread": "t1", "topic": "x", "other": 1}, recipe)
     assert (found.format, said(found.turns)) == (RowFormat.PROMPT_COMPLETION, [ASK, ANSWER])
     assert found.columns == {"level": 3, "answer": "hi", "thread": "t1", "topic": "x"}
+
+
+@pytest.mark.parametrize(
+    ("row", "advice"),
+    [
+        ({"prompt": "a", "response": "b"}, "{response: completion}"),
+        ({"instruction": "a", "response": "b"}, "{response: output}"),
+        ({"question": "a", "chosen": "b", "rejected": "c"}, "{question: prompt}"),
+        ({"question": "a", "answer": "b"}, "{question: prompt, answer: completion}"),
+    ],
+)
+def test_column_of_another_name_is_not_dropped_but_named(row: dict[str, str], advice: str) -> None:
+    with pytest.raises(BadRow) as found:
+        parse(row)
+    assert advice in found.value.message
 
 
 def test_column_that_would_take_anothers_name_is_refused() -> None:
