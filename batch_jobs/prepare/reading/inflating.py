@@ -1,0 +1,64 @@
+"""The bytes of a stored file, inflated where it is gzip or zstd, in pieces of bounded size."""
+
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import zstandard
+
+from tunesmith.contracts.errors import InvalidInput
+from tunesmith.contracts.recipes import PrepareRecipe
+
+GZIP, ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
+PLAIN_BYTES = 1 << 20
+PACKED_BYTES = 1 << 10
+"""zstd cannot be told when to pause, and 1 KiB of it inflates to 32 MiB at worst (RFC 8878: 128 KiB per block)."""
+MAX_WINDOW = 128 << 20
+FREE_BYTES = 16 << 20
+"""Small files may be as repetitive as they like."""
+
+
+def inflated_pieces(file: Path, uri: str, recipe: PrepareRecipe) -> Iterator[tuple[bytes, int]]:
+    """Pieces of at most 32 MiB, and how many stored bytes were read up to each. Raises InvalidInput."""
+    with file.open("rb") as stream:
+        magic = stream.read(4)
+        stream.seek(0)
+        if not magic.startswith((GZIP, ZSTD)):
+            while piece := stream.read(PLAIN_BYTES):
+                yield piece, stream.tell()
+            return
+        total = 0
+        try:
+            for piece in _members(stream, magic.startswith(GZIP)):
+                total += len(piece)
+                _refuse_bomb(total, stream.tell(), uri, recipe)
+                yield piece, stream.tell()
+        except (zlib.error, zstandard.ZstdError, EOFError) as error:
+            raise InvalidInput(
+                f"{uri}: the compressed file is broken after {total} inflated bytes ({error}); upload it again"
+            ) from error
+
+
+def _members(stream: BinaryIO, is_gzip: bool) -> Iterator[bytes]:
+    member: Any = None
+    while packed := stream.read(PACKED_BYTES):
+        while packed:
+            if member is None:
+                member = _member(is_gzip)
+            yield member.decompress(packed)
+            packed = member.unused_data if member.eof else b""
+            member = None if member.eof else member
+    if member is not None:
+        raise EOFError("its last member is cut off")
+
+
+def _member(is_gzip: bool) -> Any:
+    return zlib.decompressobj(31) if is_gzip else zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW).decompressobj()
+
+
+def _refuse_bomb(total: int, stored: int, uri: str, recipe: PrepareRecipe) -> None:
+    if total > recipe.read.max_inflated_bytes:
+        raise InvalidInput(f"{uri}: inflates to more than prepare.read.max_inflated_bytes; split the file")
+    if total > max(FREE_BYTES, stored * recipe.read.max_inflation):
+        raise InvalidInput(f"{uri}: inflates more than {recipe.read.max_inflation} times (prepare.read.max_inflation)")
