@@ -224,9 +224,12 @@ class _Examination:
                 _general(
                     PreflightCode.NO_ROWS,
                     Severity.ERROR,
-                    f"no row of {self._looked_at:,} can be learnt from: none fits into "
-                    f"{self._recipe.sequence_length:,} tokens and has a trained token",
-                    "mend what is said above, or raise finetune.sequence_length",
+                    f"none of {self._looked_at:,} rows fits into {self._recipe.sequence_length:,} tokens "
+                    "and has a trained token"
+                    if self._looked_at
+                    else "there is no good row that is a conversation",
+                    "mend what is said above (tunesmith data check FILE tells of bad rows), "
+                    "or raise finetune.sequence_length",
                 )
             )
         if tokenizer.pad_token_id is not None and tokenizer.pad_token_id == tokenizer.eos_token_id:
