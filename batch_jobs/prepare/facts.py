@@ -1,5 +1,6 @@
 """What is known of each row without its text: a few hundred bytes a row, for the whole dataset at once."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -74,11 +75,18 @@ class FactsLog:
     def close(self) -> tuple[RowFacts, NDArray[np.uint16]]:
         """All facts, and the signatures as a file that the system pages in and out."""
         self._out.close()
-        columns = {
-            column.name: np.concatenate([getattr(batch, column.name) for batch in [NO_FACTS, *self._batches]])
+        facts = join_facts([NO_FACTS, *self._batches])
+        self._batches.clear()
+        rows = len(facts)
+        signed = np.asarray(np.memmap(self._file, np.uint16, "r+", shape=(rows, PLACES))) if rows else NONE_SIGNED
+        return facts, signed
+
+
+def join_facts(several: Sequence[RowFacts]) -> RowFacts:
+    """The facts of all rows, one batch after the other."""
+    return RowFacts(
+        **{
+            column.name: np.concatenate([getattr(facts, column.name) for facts in several])
             for column in fields(RowFacts)
         }
-        self._batches.clear()
-        rows = len(columns["source"])
-        signed = np.asarray(np.memmap(self._file, np.uint16, "r+", shape=(rows, PLACES))) if rows else NONE_SIGNED
-        return RowFacts(**columns), signed
+    )

@@ -64,7 +64,8 @@ class Scanner:
     """Scans blocks; safe to use from many threads."""
 
     def __init__(self, recipe: PrepareRecipe, frozen_prompts: Hashes, evaluations: EvaluationRuns | None = None):
-        self._recipe, self._frozen, self._evaluations = recipe, frozen_prompts, evaluations
+        self.recipe = self._recipe = recipe
+        self._frozen, self._evaluations = frozen_prompts, evaluations
         self._languages = Languages() if recipe.language.detect else None
         kept = {"und", *recipe.language.keep}
         self._kept_languages = [code for code, name in enumerate(self.languages) if name in kept]

@@ -5,7 +5,7 @@ until the second pass writes them.
 """
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -17,11 +17,8 @@ MEMORY = 256 << 20
 """Bytes of text kept in memory; what comes after is spilled."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Spilled:
-    file: Path
-    layout: tuple[tuple[str, int], ...]
-    """Of each array, in the file's order: its dtype and length."""
+DTYPES = (np.int64, np.int64, np.int64, np.uint8, np.uint8, np.bool_, np.bool_, np.uint8, np.uint8, np.uint8)
+"""Of the arrays of a batch, as `_arrays` gives them."""
 
 
 class Spool:
@@ -30,7 +27,7 @@ class Spool:
     def __init__(self, folder: Path, memory: int = MEMORY):
         self._folder, self._memory = folder, memory
         self._held = 0
-        self._batches: list[RowBatch | _Spilled] = []
+        self._batches: list[RowBatch | Path] = []
 
     def __len__(self) -> int:
         return len(self._batches)
@@ -38,31 +35,36 @@ class Spool:
     @property
     def spilled(self) -> int:
         """Batches that lie on disk."""
-        return sum(isinstance(batch, _Spilled) for batch in self._batches)
+        return sum(isinstance(batch, Path) for batch in self._batches)
 
     def add(self, batch: RowBatch) -> None:
         if self._held + batch.texts.buffer.nbytes <= self._memory:
             self._held += batch.texts.buffer.nbytes
             self._batches.append(batch)
         else:
-            self._batches.append(_spill(batch, self._folder / f"{len(self._batches):06d}.rows"))
+            file = self._folder / f"{len(self._batches):06d}.rows"
+            write_rows(batch, file)
+            self._batches.append(file)
 
     def __getitem__(self, index: int) -> RowBatch:
         found = self._batches[index]
-        return found if isinstance(found, RowBatch) else _read(found)
+        return found if isinstance(found, RowBatch) else read_rows(found)
 
 
-def _spill(batch: RowBatch, file: Path) -> _Spilled:
+def write_rows(batch: RowBatch, file: Path) -> None:
+    """The batch's arrays one after the other, the lengths of all before them."""
     arrays = _arrays(batch)
     with file.open("wb") as out:
+        np.array([len(array) for array in arrays], np.int64).tofile(out)
         for array in arrays:
             np.ascontiguousarray(array).tofile(out)
-    return _Spilled(file, tuple((array.dtype.str, len(array)) for array in arrays))
 
 
-def _read(spilled: _Spilled) -> RowBatch:
-    memory, at, arrays = np.fromfile(spilled.file, np.uint8), 0, []
-    for dtype, length in spilled.layout:
+def read_rows(file: Path) -> RowBatch:
+    """What `write_rows` wrote."""
+    memory, arrays = np.fromfile(file, np.uint8), []
+    at = 8 * len(DTYPES)
+    for dtype, length in zip(DTYPES, memory[:at].view(np.int64).tolist(), strict=True):
         size = np.dtype(dtype).itemsize * length
         arrays.append(memory[at : at + size].view(dtype))
         at += size

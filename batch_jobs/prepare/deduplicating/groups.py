@@ -43,9 +43,8 @@ def near_groups(signed: Signatures, rows: Members, threshold: float, run: Run = 
     """
     if len(rows) < 2:
         return rows.copy()
-    bands = np.ascontiguousarray(signed).view(np.uint64)
-    needed = math.ceil(threshold * PLACES - 1e-9)
-    edges = run(lambda band: _edges_of_band(signed, bands, rows, band, needed), range(bands_for(threshold)))
+    signed = np.ascontiguousarray(signed)
+    edges = run(lambda band: edges_of_band(signed, rows, band, threshold), range(bands_for(threshold)))
     return rows[components(len(rows), np.concatenate(edges))]
 
 
@@ -64,7 +63,9 @@ def components(count: int, edges: Members) -> Members:
     return parent
 
 
-def _edges_of_band(signed: Signatures, bands: Hashes, rows: Members, band: int, needed: int) -> Members:
+def edges_of_band(signed: Signatures, rows: Members, band: int, threshold: float) -> Members:
+    """Pairs [n, 2] of places in `rows` that meet in one band and are alike."""
+    bands, needed = signed.view(np.uint64), math.ceil(threshold * PLACES - 1e-9)
     table, following = np.full(_capacity(len(rows)), -1, np.int32), np.full(len(rows), -1, np.int32)
     edges = np.empty((len(rows), 2), np.int64)
     return edges[: _meet(signed, bands, rows, band, needed, table, following, edges)]

@@ -54,6 +54,36 @@ class Storage:
         with self.open(uri, version_id) as stream:
             return stream.read()
 
+    def read_range(self, uri: str, start: int, end: int, version_id: str | None = None) -> bytes:
+        """Bytes [start, end) of the file; fewer where it ends before, none where it ends before `start`."""
+        if not is_s3(uri):
+            with self.open(uri) as stream:
+                stream.seek(start)
+                return stream.read(end - start)
+        bucket, key = split_s3_uri(uri)
+        pinned = {"VersionId": version_id} if version_id else {}
+        try:
+            answer = self._s3.get_object(Bucket=bucket, Key=key, Range=f"bytes={start}-{end - 1}", **pinned)
+        except ClientError as error:
+            if error.response["Error"]["Code"] in ("InvalidRange", "416"):
+                return b""
+            raise
+        return bytes(answer["Body"].read())
+
+    def size(self, uri: str, version_id: str | None = None) -> int:
+        """Bytes of the file. Raises NotFound, or SourceGone where a pinned version is no longer there."""
+        if not is_s3(uri):
+            with self.open(uri) as stream:
+                return stream.seek(0, os.SEEK_END)
+        bucket, key = split_s3_uri(uri)
+        pinned = {"VersionId": version_id} if version_id else {}
+        try:
+            return int(self._s3.head_object(Bucket=bucket, Key=key, **pinned)["ContentLength"])
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in ("404", "NoSuchKey", "NoSuchVersion", "405"):
+                raise
+            raise (SourceGone if version_id else NotFound)(f"no object {uri} {version_id or ''}".rstrip()) from error
+
     def read_text(self, uri: str, version_id: str | None = None) -> str:
         return self.read(uri, version_id).decode()
 
