@@ -14,8 +14,8 @@ NO_CHARACTER = re.compile("[\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
 INVISIBLE = re.compile(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064"
     "\u2066-\u206f\u3164\ufeff\uffa0]"
-    "|(?<![\u0600-\u06ff\u0900-\u0dff\u200d\u2600-\u27bf\ufe0f\U0001f000-\U0001faff])[\u200c\u200d]"
-    "|(?<![\U0001f3f4\U000e0020-\U000e007e])[\U000e0000-\U000e007f]"
+    "|(?<![\u0600-\u06ff\u0900-\u0dff\u200d\u2600-\u27bf\ufe0f\U0001f000-\U0001faff])[\u200c\u200d]+"
+    "|(?<![\U0001f3f4\U000e0020-\U000e007e])[\U000e0000-\U000e007f]+"
 )
 """What nobody sees and no script needs. Joiners stay where letters or emoji are joined, tags where they make a flag."""
 SUSPECT = re.compile(
@@ -61,8 +61,9 @@ class TextChecks:
     def any(self, text: str, place: str) -> str:
         """The text, checked, which may be blank. Raises BadRow."""
         if SUSPECT.search(text) and (found := CONTROL.search(text) or self._hidden(text)):
-            name = unicodedata.name(found[0], "a control character" if found[0] < " " else "no character")
-            message = f"U+{ord(found[0]):04X} ({name}) at character {found.start() + 1}"
+            char = found[0][0]
+            name = unicodedata.name(char, "a control character" if char < " " else "no character")
+            message = f"U+{ord(char):04X} ({name}) at character {found.start() + 1}"
             raise BadRow(ProblemCode.BAD_CHARACTER, message, field=place)
         if self.markers and "<|" in text and (found := CHAT_MARKER.search(text)):
             message = f"the chat marker {found[0]} at character {found.start() + 1}: was a template applied already?"

@@ -4,7 +4,6 @@ Most texts need nothing, and a compiled pass over the bytes says which: only cod
 up (Unicode Standard Annex #15, the quick check). What is left is done by `unicodedata`.
 """
 
-import re
 import unicodedata
 from functools import cache
 
@@ -12,15 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batch_jobs.prepare.batches import Bytes, Flags, Texts, replace_texts
+from batch_jobs.prepare.checking.texts import INVISIBLE
 from batch_jobs.prepare.compiling import compiled
 from tunesmith.contracts.preparation import Invisible, NormaliseRecipe
-
-INVISIBLE = re.compile(
-    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u2060-\u2064\u206a-\u206f\u3164\ufeff\uffa0"
-    "\u200e\u200f\u202a-\u202e\u2066-\u2069\U000e0000-\U000e007f]"
-    "|(?<![\u0600-\u06ff\u0900-\u0dff\u200d\u2600-\u27bf\ufe0f\U0001f000-\U0001faff])[\u200c\u200d]"
-)
-"""What nobody sees and no script needs; joiners stay where letters or emoji are joined."""
 
 
 def normalise(texts: Texts, recipe: NormaliseRecipe) -> tuple[Texts, Flags]:

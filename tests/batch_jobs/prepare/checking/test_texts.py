@@ -12,7 +12,12 @@ from batch_jobs.prepare.checking.texts import CONTROL, INVISIBLE, NO_CHARACTER, 
 
 def test_no_character_that_is_refused_escapes_the_quick_look() -> None:
     everything = "".join(map(chr, range(sys.maxunicode + 1)))
-    refused = {char for pattern in (CONTROL, NO_CHARACTER, INVISIBLE) for char in pattern.findall(everything)}
+    refused = {
+        char
+        for pattern in (CONTROL, NO_CHARACTER, INVISIBLE)
+        for found in pattern.findall(everything)
+        for char in found
+    }
     assert refused and refused <= set(SUSPECT.findall(everything))
 
 
@@ -21,6 +26,14 @@ def test_text_that_passes_the_quick_look_passes_the_close_one(text: str) -> None
     checks = TextChecks()
     if checks.is_plain(text):
         assert not is_blank(text) and checks.any(text, "") == text
+
+
+ODD = st.sampled_from("a\u0645👩🏴\u200b\u200c\u200d\u202e\ufe0f\U000e0041\U000e0067\U000e007f")
+
+
+@given(st.text(ODD, max_size=8))
+def test_what_is_invisible_is_gone_once_it_is_removed(text: str) -> None:
+    assert not INVISIBLE.search(INVISIBLE.sub("", text))
 
 
 def test_text_that_shows_nothing_is_blank() -> None:
