@@ -70,7 +70,9 @@ def context_in(folder: Path) -> JobContext:
     return JobContext(JobName.PREPARE, "run-" + "0" * 32, storage, folder, fence, report)
 
 
-FROZEN = Frozen.of([chat(("user", f"{text(20, 40)} please"), ("assistant", text(-20, 60)))])
+FROZEN = Frozen.of(
+    [chat(("user", f"{text(seed, 40)} please"), ("assistant", text(-seed, 60))) for seed in range(20, 80, 10)]
+)
 
 
 def on_one_machine(folder: Path) -> tuple[Prepared, dict[str, str]]:
