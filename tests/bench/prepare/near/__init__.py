@@ -1,0 +1,1 @@
+"""Near-deduplication alone, from texts in memory: `python -m tests.bench.prepare.near.finders NAME TEXTS KEPT`."""

@@ -1,0 +1,98 @@
+"""The race's corpus is the same bytes every time, and its scorer says what was kept, caught, leaked and lost."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tests.bench.prepare.corpus import SCORED, TUNED, truth_file, write_corpus
+from tests.bench.prepare.scoring import read_truths, score, score_texts
+
+TRUTHS = [
+    {"id": "a", "kind": "ok"},
+    {"id": "b", "kind": "exact", "of": "a"},
+    {"id": "c", "kind": "ok", "pii": [["email", "x@y.org"]]},
+    {"id": "d", "kind": "near", "of": "c", "rate": 0.01},
+    {"id": "e", "kind": "ok", "decoys": ["v1.2.3"]},
+    {"id": "f", "kind": "broken"},
+    {"id": "g", "kind": "foreign"},
+]
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("corpus") / "corpus.jsonl"
+    write_corpus(file, 1.0)
+    return file
+
+
+def test_same_bytes_in_another_process(corpus: Path, tmp_path: Path) -> None:
+    again = tmp_path / "again.jsonl"
+    environment = os.environ | {"PYTHONHASHSEED": "4711", "PYTHONPATH": str(Path.cwd())}
+    command = [sys.executable, "-m", "tests.bench.prepare.corpus", str(again), "--megabytes", "1"]
+    told = subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
+    assert again.read_bytes() == corpus.read_bytes()
+    assert truth_file(again).read_bytes() == truth_file(corpus).read_bytes()
+    assert hashlib.sha256(corpus.read_bytes()).hexdigest() in told
+
+
+def test_another_seed_has_other_texts(corpus: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.jsonl"
+    assert SCORED != TUNED
+    write_corpus(other, 0.2, TUNED)
+    assert not set(corpus.read_bytes().splitlines()) & set(other.read_bytes().splitlines())
+
+
+def test_every_kind_is_planted_and_told(corpus: Path) -> None:
+    truths, lines = read_truths(corpus), corpus.read_bytes().splitlines()
+    assert len(truths) == len(lines)
+    kinds = {truth["kind"] for truth in truths}
+    assert kinds == {"ok", "exact", "normalised", "near", "foreign", "low_quality", "broken"}
+    assert {kind for truth in truths for kind, _ in truth.get("pii", ())} == {
+        "email",
+        "phone",
+        "card",
+        "ssn",
+        "ip",
+        "key",
+    }
+    for truth, line in zip(truths, lines, strict=True):
+        if truth["kind"] != "broken":
+            row = json.loads(line)
+            assert row["id"] == truth["id"]
+            text = json.dumps(row["messages"], ensure_ascii=False)
+            assert all(value in text for _, value in truth.get("pii", ()))
+
+
+def test_who_keeps_all_has_caught_nothing_and_leaks_all() -> None:
+    texts = {truth["id"]: "write to x@y.org about v1.2.3" for truth in TRUTHS}
+    found = score_texts(TRUTHS, texts)
+    assert (found.exact_recall, found.near_recall, found.removed, found.broken_kept) == (0.0, 0.0, 0, 1)
+    assert (found.pii_leaked, found.decoys_lost) == ({"email": 1.0}, 0.0)
+
+
+def test_who_removes_what_was_planted_is_perfect() -> None:
+    found = score_texts(TRUTHS, {"a": "", "c": "write to <EMAIL>", "e": "v1.2.3", "g": "bonjour"})
+    assert (found.exact_recall, found.near_recall, found.precision) == (1.0, 1.0, 1.0)
+    assert (found.pii_leaked, found.decoys_lost, found.near_recall_by_rate) == ({"email": 0.0}, 0.0, {"1.0%": 1.0})
+
+
+def test_removing_a_row_without_a_twin_costs_precision_and_redacting_look_alikes_is_seen() -> None:
+    assert score_texts(TRUTHS, {"a": "", "c": ""}).precision == pytest.approx(2 / 3)
+    assert score_texts(TRUTHS, {"e": "<IP>"}).decoys_lost == 1.0
+
+
+def test_rows_are_known_by_their_line_where_the_output_has_no_id(tmp_path: Path) -> None:
+    corpus, folder = tmp_path / "corpus.jsonl", tmp_path / "out"
+    truth_file(corpus).write_text("".join(json.dumps(truth) + "\n" for truth in TRUTHS))
+    folder.mkdir()
+    messages = [[{"role": "user", "content": "write to x@y.org"}], [{"role": "user", "content": "hello"}]]
+    pq.write_table(pa.table({"messages": messages, "line": [3, 1]}), folder / "rows.parquet")
+    found = score(corpus, folder)
+    assert (found.kept, found.exact_recall, found.pii_leaked) == (2, 1.0, {"email": 1.0})
