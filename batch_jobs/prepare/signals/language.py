@@ -52,6 +52,7 @@ KIN = (
     "lt lv",
 )
 """Languages that are easily taken for each other: what the model divides between them speaks for each of them."""
+FAMILIES = len(KIN)
 
 
 class Languages:
@@ -93,7 +94,7 @@ class Languages:
 def _kin(labels: tuple[str, ...]) -> NDArray[np.int32]:
     """Per label the number of its family; a label without kin is a family by itself."""
     families = {code: number for number, family in enumerate(KIN) for code in family.split()}
-    return np.array([families.get(label, len(KIN) + place) for place, label in enumerate(labels)], np.int32)
+    return np.array([families.get(label, FAMILIES + place) for place, label in enumerate(labels)], np.int32)
 
 
 @cache
@@ -124,7 +125,7 @@ def _decide(buffer, offsets, vectors, words, ngrams, nodes, children, end_of_tex
         add_feature(end_of_text, vectors, mean)
         mean /= np.float32(counts.sum() + 1)
         label, sure = likeliest(mean, nodes, children, stack, scores)
-        if sure < SURE:
+        if sure < SURE and kin[label] < FAMILIES:
             every_label(mean, nodes, children, chances)
             sure = np.float32(0.0)
             for other in range(len(kin)):

@@ -47,6 +47,8 @@ class Model:
             return JSONResponse({"error": {"message": "slow down"}}, 429, {"retry-after": "0.01"})
         if model == "locked":
             return JSONResponse({"error": {"message": "no such key"}}, 401)
+        if "immense" in text:
+            return JSONResponse({"error": {"message": "too long"}}, 400)
         if model == "old" and "response_format" in body:
             self.seen["refused"] += 1
             return JSONResponse({"error": {"message": "unknown parameter"}}, 400)
@@ -186,6 +188,25 @@ def test_lines_that_are_no_rows_are_handed_on(ask: Callable[..., dict[str, Any]]
     lines = Path(answer["file"]).read_bytes().splitlines()
     assert lines[:3] == [b'{"prompt": "great", "label": "old"}', b'{"cut": ', b"[1]"]
     assert ask(file, "--relabel")["labelled"] == {"praise": 2}
+
+
+def test_row_that_the_endpoint_refuses_does_not_stop_the_others(
+    ask: Callable[..., dict[str, Any]], tmp_path: Path
+) -> None:
+    file = tmp_path / "long.jsonl"
+    file.write_text('{"prompt": "great"}\n{"prompt": "an immense thing"}\n{"prompt": "broken"}\n')
+    answer = ask(file, "--concurrency", "1")
+    assert answer["labelled"] == {"praise": 1, "complaint": 1}
+    assert answer["unlabelled"] == {"the endpoint refuses the row (400)": 1}
+
+
+def test_preference_is_no_label(ask: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
+    file = tmp_path / "kto.jsonl"
+    file.write_text('{"prompt": "great", "completion": "x", "label": true}\n')
+    answer = ask(file, "--relabel")
+    assert answer["unlabelled"] == {"its label says whether the answer is wanted": 1}
+    assert Path(answer["file"]).read_bytes() == file.read_bytes()
+    assert review(file, tmp_path / "review.csv") == []
 
 
 def test_more_rows_than_are_held_at_once_stay_in_order(ask: Callable[..., dict[str, Any]], tmp_path: Path) -> None:

@@ -30,6 +30,9 @@ ATTEMPTS, LONGEST_PAUSE_S = 6, 60.0
 SAMPLE_TEMPERATURE = 0.7
 MOST_ANSWER_TOKENS = 32
 BUDGET, NOT_AN_OBJECT, HAS_LABEL, NO_TEXT = "budget spent", "no JSON object", "labelled before", "no text"
+IS_PREFERENCE = "its label says whether the answer is wanted"
+REFUSALS = (400, 413, 422)
+"""Statuses that may be one request's fault: a row that is too long, a parameter that is not known."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +106,10 @@ class LabelSummary:
             self.from_cache += 1
 
 
+class RowRefused(Exception):
+    """Raised when the endpoint, which answered others, refuses a row."""
+
+
 class AnswerCache:
     """Answers by key, in a file of JSON lines that only grows; a last line that was cut off is passed over."""
 
@@ -158,7 +165,8 @@ class Endpoint:
         return self._limits.max_tokens is not None and self.summary.tokens >= self._limits.max_tokens
 
     def sample(self, question: Question, text: str, number: int) -> dict[str, Any]:
-        """One completion's choice. Raises InvalidInput where the endpoint refuses, httpx.HTTPError where it is away."""
+        """One completion's choice. Raises RowRefused where the endpoint refuses the row, InvalidInput where it refuses
+        any, httpx.HTTPError where it is away."""
         body: dict[str, Any] = {
             "model": question.model,
             "messages": question.messages(text),
@@ -168,11 +176,13 @@ class Endpoint:
         }
         if self._structured:
             response = self._post(body | {"logprobs": True, "response_format": _response_format(question.labels)})
-            if response.status_code in (400, 422):  # many servers know neither schemas nor log probabilities
+            if response.status_code in REFUSALS:  # many servers know neither schemas nor log probabilities
                 response = self._post(body)
                 self._structured = response.status_code != 200
         else:
             response = self._post(body)
+        if response.status_code in REFUSALS and self.summary.requests:
+            raise RowRefused(f"the endpoint refuses the row ({response.status_code})")
         if response.status_code != 200:
             raise InvalidInput(f"{self._client.base_url} answers {response.status_code}: {_told(response)}")
         return self._choice(response, body)
@@ -237,6 +247,8 @@ def label_file(
 def _answer(row: LabelledRow, question: Question, endpoint: Endpoint, cache: AnswerCache, again: bool) -> Answer:
     if row.row is None:
         return Answer(None, 0, NOT_AN_OBJECT)
+    if row.is_preference:
+        return Answer(None, 0, IS_PREFERENCE)
     if row.row.get(LABEL) is not None and not again:
         return Answer(None, 0, HAS_LABEL)
     text = row.text
@@ -251,7 +263,10 @@ def _answer(row: LabelledRow, question: Question, endpoint: Endpoint, cache: Ans
     for number in range(question.samples):
         if endpoint.is_spent:
             return Answer(None, 0, BUDGET)
-        samples.append(endpoint.sample(question, text, number))
+        try:
+            samples.append(endpoint.sample(question, text, number))
+        except RowRefused as refusal:
+            return Answer(None, 0, str(refusal))
     answer = agree(samples, question.labels)
     cache.put(key, answer)
     return answer
@@ -311,7 +326,7 @@ def _written(row: LabelledRow, answer: Answer, summary: LabelSummary) -> bytes:
         summary.labelled[answer.label] += 1
         return row.labelled(**{LABEL: answer.label, CONFIDENCE: answer.confidence, ORIGIN: LabelOrigin.LLM.value})
     summary.unlabelled[str(answer.reason)] += 1
-    if answer.reason in (NOT_AN_OBJECT, HAS_LABEL):
+    if answer.reason in (NOT_AN_OBJECT, HAS_LABEL, IS_PREFERENCE):
         return row.raw
     return row.labelled(**{LABEL: None, REASON: answer.reason})
 

@@ -36,7 +36,9 @@ class Review:
 
 def export(file: Path, out: Path, limit: int | None = None) -> int:
     """Write the rows to be reviewed, those without a label first, then by confidence; returns how many."""
-    rows = sorted((_certainty(row), row.line) for row in read_rows(file) if row.row is not None)
+    rows = sorted(
+        (_certainty(row), row.line) for row in read_rows(file) if row.row is not None and not row.is_preference
+    )
     chosen = {line: place for place, (_, line) in enumerate(rows[:limit])}
     shown = {chosen[row.line]: _shown(row) for row in read_rows(file) if row.line in chosen}
     with replacing(out) as lines:
@@ -87,7 +89,7 @@ def _distinct(reviews: Iterable[Review]) -> Iterator[Review]:
 
 
 def _reviewed(row: LabelledRow, review: Review, file: Path, reviewer: str) -> bytes:
-    if row.row is None or row.digest != review.digest:
+    if row.row is None or row.is_preference or row.digest != review.digest:
         raise InvalidInput(
             f"{review.where}: line {row.line} of {file} is not the row that was exported; export the review again"
         )

@@ -29,6 +29,11 @@ class LabelledRow:
     """None where the line is no JSON object; such lines are handed on as they are."""
 
     @property
+    def is_preference(self) -> bool:
+        """Whether `label` is KTO's: true or false, and no label that may be replaced."""
+        return self.row is not None and isinstance(self.row.get(LABEL), bool)
+
+    @property
     def text(self) -> str:
         """What there is to judge: every string of the row outside the label's keys, as `key: text` lines."""
         if self.row is None:
