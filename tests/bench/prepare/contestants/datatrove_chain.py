@@ -2,8 +2,9 @@
 
 python -m tests.bench.prepare.contestants.datatrove_chain CORPUS FOLDER [default|cheap]
 
-Its reader stops at a line that is an array or no UTF-8, so the rows come as {id, text}, which counts. `default`
-cuts words with its English tokenizer (spaCy); `cheap` gives it one that splits at what is no letter or digit. Its PII formatter knows emails and IPs only.
+Its reader stops at a line that is an array or no UTF-8, so the rows come as {id, text}; writing them counts.
+`default` cuts words with its English tokenizer (spaCy), `cheap` at what is no letter or digit. Its PII formatter
+knows emails and IPs only.
 """
 
 import re
