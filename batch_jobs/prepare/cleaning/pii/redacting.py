@@ -1,0 +1,210 @@
+"""Replaces what was found: by typed placeholders that agree within a row, or by keyed pseudonyms that agree everywhere.
+
+The texts are rewritten by one compiled copy. Strings among the extras (tool definitions, arguments of tool calls, kept
+columns, names) are few, and go through plain Python, with the numbers of their row.
+"""
+
+import hashlib
+import hmac
+import json
+import re
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+
+from batch_jobs.prepare.batches import Extras, Flags, Integers, RowBatch, Texts, take_texts
+from batch_jobs.prepare.canonical import Turn
+from batch_jobs.prepare.cleaning.pii.detector import Detector
+from batch_jobs.prepare.cleaning.pii.spans import Spans
+from batch_jobs.prepare.compiling import compiled
+from tunesmith.contracts.preparation import PiiType, RedactStyle
+
+USED = re.compile(rb"<([A-Z_]{2,20})_(\d{1,9})>")
+
+
+class Replacements:
+    """What stands for each value: one object per row of placeholders, or one for all of pseudonyms."""
+
+    def __init__(self, style: RedactStyle, key: bytes | None = None) -> None:
+        if style is RedactStyle.PSEUDONYM and not key:
+            raise ValueError("pseudonyms need a key: give the bytes of prepare.redact.key_secret")
+        self._style, self._key = style, key or b""
+        self._numbers: dict[tuple[PiiType, str], int] = {}
+        self._last: Counter[str] = Counter()
+
+    def spare(self, text: bytes) -> None:
+        """Do not give out again the numbers of placeholders that stand in the text already."""
+        if b"<" in text:
+            for name, number in USED.findall(text):
+                self._last[name.decode()] = max(self._last[name.decode()], int(number))
+
+    def of(self, kind: PiiType, value: str) -> bytes:
+        """The placeholder of this value, which another spelling of it shares."""
+        value = canonical_value(kind, value)
+        name = kind.value.upper()
+        if self._style is RedactStyle.PSEUDONYM:
+            message = f"{kind.value}\0{value}".encode()
+            return f"<{name}_{hmac.new(self._key, message, hashlib.sha256).hexdigest()[:8]}>".encode()
+        number = self._numbers.get((kind, value))
+        if number is None:
+            self._last[name] += 1
+            number = self._numbers[kind, value] = self._last[name]
+        return f"<{name}_{number}>".encode()
+
+
+def canonical_value(kind: PiiType, value: str) -> str:
+    """One spelling of a value: case and separators that do not matter are left out."""
+    if kind in (PiiType.SECRET, PiiType.URL_CREDENTIALS, PiiType.CRYPTO_ADDRESS):
+        return value
+    if kind is PiiType.PHONE:
+        return re.sub(r"^00", "+", re.sub(r"[^\d+x]", "", value.lower()))
+    if kind in (PiiType.CREDIT_CARD, PiiType.IBAN, PiiType.US_SSN, PiiType.NATIONAL_ID, PiiType.MAC_ADDRESS):
+        return re.sub(r"[\W_]", "", value.lower())
+    return " ".join(value.lower().split())
+
+
+def redact(
+    batch: RowBatch, detector: Detector, style: RedactStyle = RedactStyle.PLACEHOLDER, key: bytes | None = None
+) -> tuple[RowBatch, Counter[PiiType], Flags]:
+    """The batch without what the detector finds, how many of each type were found, and which rows had any.
+
+    A batch in which nothing is found is returned itself. Redacting again changes nothing. Raises ValueError for
+    pseudonyms without a key.
+    """
+    everywhere = Replacements(style, key)
+    spans = detector.find(batch.texts)
+    counts: Counter[PiiType] = Counter()
+    flags = np.zeros(len(batch), np.bool_)
+    by_row: dict[int, Replacements] = {}
+
+    def replacements(row: int) -> Replacements:
+        if style is RedactStyle.PSEUDONYM:
+            return everywhere
+        if row not in by_row:
+            by_row[row] = Replacements(style)
+            start, end = batch.texts.offsets[batch.first[row]], batch.texts.offsets[batch.first[row + 1]]
+            by_row[row].spare(batch.texts.buffer[start:end].tobytes())
+        return by_row[row]
+
+    texts = batch.texts
+    while len(spans):
+        rows = np.searchsorted(batch.first, spans.text, side="right") - 1
+        flags[rows] = True
+        new = []
+        for (start, end, kind), row in zip(spans, rows.tolist(), strict=True):
+            value = texts.buffer[start:end].tobytes().decode("utf-8", "replace")
+            new.append(replacements(row).of(kind, value))
+            counts[kind] += 1
+        texts = _rewritten(texts, spans, new)
+        spans = _find_in(texts, np.unique(spans.text), detector)
+    extras = dict(batch.extras)
+    for row, found in batch.extras.items():
+        rewriter = _Rewriter(detector, replacements(row))
+        rewritten = rewriter.extras(found)
+        if rewriter.counts:
+            extras[row], flags[row] = rewritten, True
+            counts.update(rewriter.counts)
+    if not counts:
+        return batch, counts, flags
+    return replace(batch, texts=texts, extras=extras), counts, flags
+
+
+class _Rewriter:
+    """Rewrites the strings in the extras of one row, and counts what it replaced."""
+
+    def __init__(self, detector: Detector, replacements: Replacements) -> None:
+        self._detector, self._replacements = detector, replacements
+        self.counts: Counter[PiiType] = Counter()
+
+    def extras(self, extras: Extras) -> Extras:
+        return Extras(
+            self._json(extras.tools),
+            extras.label,
+            {name: self._value(value) for name, value in extras.columns.items()},
+            {place: self._turn(turn) for place, turn in extras.turns.items()},
+        )
+
+    def _turn(self, turn: Turn) -> Turn:
+        name = None if turn.name is None else self._string(turn.name)
+        return replace(turn, name=name, tool_calls=self._json(turn.tool_calls))
+
+    def _json(self, document: str | None) -> str | None:
+        """Canonical JSON stays canonical; what is not touched keeps its bytes."""
+        if document is None:
+            return None
+        before = sum(self.counts.values())
+        value = self._value(json.loads(document))
+        if sum(self.counts.values()) == before:
+            return document
+        return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+    def _value(self, value: object, name: str = "") -> object:
+        if isinstance(value, str):
+            return self._arguments(value) if name == "arguments" else self._string(value)
+        if isinstance(value, list):
+            return [self._value(item) for item in value]
+        if isinstance(value, dict):
+            return {key: item if key == "id" else self._value(item, key) for key, item in value.items()}
+        return value
+
+    def _arguments(self, value: str) -> str:
+        """Arguments of a call are JSON in a string, and must remain so."""
+        try:
+            json.loads(value)
+        except ValueError:
+            return self._string(value)
+        return self._json(value) or value
+
+    def _string(self, value: str) -> str:
+        content = value.encode("utf-8", "surrogatepass")
+        self._replacements.spare(content)
+        while (after := self._once(content)) != content:
+            content = after
+        return content.decode("utf-8", "surrogatepass")
+
+    def _once(self, content: bytes) -> bytes:
+        texts = Texts(np.frombuffer(bytearray(content), np.uint8), np.array([0, len(content)], np.int64))
+        parts, at = [], 0
+        for start, end, kind in self._detector.find(texts):
+            parts += [content[at:start], self._replacements.of(kind, content[start:end].decode("utf-8", "replace"))]
+            self.counts[kind] += 1
+            at = end
+        return b"".join([*parts, content[at:]])
+
+
+def _find_in(texts: Texts, chosen: Integers, detector: Detector) -> Spans:
+    """What is found in these texts only: a value that stood close to another may be told once that one is gone."""
+    part = take_texts(texts, chosen)
+    spans = detector.find(part)
+    moved = texts.offsets[chosen[spans.text]] - part.offsets[spans.text]
+    return Spans(chosen[spans.text], spans.start + moved, spans.end + moved, spans.code)
+
+
+def _rewritten(texts: Texts, spans: Spans, new: list[bytes]) -> Texts:
+    if not new:
+        return texts
+    bounds = np.cumsum([0, *map(len, new)], dtype=np.int64)
+    growth = np.zeros(len(texts) + 1, np.int64)
+    np.add.at(growth, spans.text + 1, np.diff(bounds) - (spans.end - spans.start))
+    low = texts.offsets[0]
+    offsets = texts.offsets - low + np.cumsum(growth)
+    buffer = np.empty(offsets[-1], np.uint8)
+    replaced = np.frombuffer(bytearray().join(new), np.uint8)
+    _gather(texts.buffer, low, texts.offsets[-1], spans.start, spans.end, replaced, bounds, buffer)
+    return Texts(buffer, offsets)
+
+
+@compiled
+def _gather(source, low, high, start: Integers, end: Integers, new, bounds, buffer):
+    """Copy what lies between the spans, and the new bytes in their places."""
+    at = 0
+    for span in range(len(start)):
+        size = start[span] - low
+        buffer[at : at + size] = source[low : start[span]]
+        at += size
+        size = bounds[span + 1] - bounds[span]
+        buffer[at : at + size] = new[bounds[span] : bounds[span + 1]]
+        at += size
+        low = end[span]
+    buffer[at:] = source[low:high]

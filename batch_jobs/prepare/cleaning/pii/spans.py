@@ -1,0 +1,66 @@
+"""Where personal data stands: spans of bytes, sorted, never overlapping."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from batch_jobs.prepare.batches import Bytes, Integers
+from tunesmith.contracts.preparation import PiiType
+
+TYPES = tuple(PiiType)
+CODES = {kind: code for code, kind in enumerate(TYPES)}
+
+Found = tuple[int, int, PiiType]
+"""First byte, byte after the last, what it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spans:
+    """Span i is `buffer[start[i]:end[i]]`, in text `text[i]`, and is a TYPES[code[i]]."""
+
+    text: Integers
+    start: Integers
+    end: Integers
+    code: Bytes
+
+    def __len__(self) -> int:
+        return len(self.start)
+
+    def __iter__(self) -> Iterator[Found]:
+        for start, end, code in zip(self.start.tolist(), self.end.tolist(), self.code.tolist(), strict=True):
+            yield start, end, TYPES[code]
+
+    @classmethod
+    def of(cls, found: Sequence[Found], offsets: Integers) -> "Spans":
+        start = np.array([start for start, _, _ in found], np.int64)
+        return cls(
+            np.searchsorted(offsets, start, side="right") - 1,
+            start,
+            np.array([end for _, end, _ in found], np.int64),
+            np.array([CODES[kind] for _, _, kind in found], np.uint8),
+        )
+
+
+def without_overlaps(ranked: Sequence[tuple[int, int, int, PiiType]]) -> list[Found]:
+    """Of (rank, start, end, type) that overlap the lowest rank stays, and of equal ranks the longest; sorted.
+
+    A span that only begins inside a better one keeps nothing: what remains of it is no value.
+    """
+    kept: list[Found] = []
+    taken: list[tuple[int, int]] = []
+    for _, start, end, kind in sorted(ranked, key=lambda span: (span[0], span[1] - span[2], span[1])):
+        place = _place(taken, start)
+        if place and taken[place - 1][1] > start or place < len(taken) and taken[place][0] < end:
+            continue
+        taken.insert(place, (start, end))
+        kept.append((start, end, kind))
+    return sorted(kept)
+
+
+def _place(taken: list[tuple[int, int]], start: int) -> int:
+    low, high = 0, len(taken)
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (middle + 1, high) if taken[middle][0] <= start else (low, middle)
+    return low

@@ -1,0 +1,143 @@
+"""What counts as personal data or a secret, and what only looks like it."""
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from batch_jobs.prepare.batches import Texts
+from batch_jobs.prepare.cleaning.pii.detector import Detector
+from tunesmith.contracts.preparation import STRUCTURED_PII, PiiType
+
+CASES = Path("../shared/data/pii/presidio_recognizer_cases.sample.jsonl")
+DETECTOR = Detector(STRUCTURED_PII)
+
+
+def found(text: str) -> list[tuple[str, str]]:
+    texts = Texts.of([text])
+    return [(kind.value, texts.buffer[start:end].tobytes().decode()) for start, end, kind in DETECTOR.find(texts)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        ("email", "zoë.o'brien+x@müller-post.example.de"),
+        ("phone", "+49 30 901820"),
+        ("phone", "(415) 555-0132 ext. 12"),
+        ("credit_card", "4111 1111 1111 1111"),
+        ("iban", "DE89 3704 0044 0532 0130 00"),
+        ("us_ssn", "536-22-8726"),
+        ("national_id", "AB 12 34 56 C"),
+        ("national_id", "12345678Z"),
+        ("national_id", "529.982.247-25"),
+        ("ip_address", "192.168.17.4"),
+        ("ip_address", "2001:db8::8a2e:370:7334"),
+        ("mac_address", "00:1B:44:11:3A:B7"),
+        ("crypto_address", "0x52908400098527886E0F7030069857D2E4169EE7"),
+        ("crypto_address", "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4"),
+        ("secret", "AKIA" + "IOSFODNN7EXAMPLE"),
+        ("secret", "ghp_" + "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8"),
+        ("url_credentials", "postgres://admin:hunter2@db.example.com/main"),
+    ],
+)
+@pytest.mark.parametrize("around", ["{}", "Write to {}.", "«{}», bitte", "日本 {} 語"])
+def test_each_form_is_found_as_a_whole(kind: str, value: str, around: str) -> None:
+    assert found(around.format(value)) == [(kind, value)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "Version 1.2.3.4 came after v.1.2.3.4",
+        "4111 1111 1111 1112 fails Luhn's check",
+        "DE89 3704 0044 0532 0130 01 has a wrong remainder",
+        "pi is 3.14159265358979, about 22/7",
+        "on 2024-03-15 at 14:30:00 and 15.03.2024",
+        "x[::2] and y[1::2], std::vector<int>::iterator",
+        "the password: it must be changed",
+        "token = os.environ['TOKEN_NAME_OF_42']",
+        "@dataclass and @ 9 and user@ and @host.com",
+        "order 20240315001 shipped 1,000,000 units",
+        "commit da39a3ee5e6b4b0d3255bfef95601890afd80709",
+    ],
+)
+def test_what_only_looks_like_it_stays(text: str) -> None:
+    assert found(text) == []
+
+
+def test_a_national_number_of_bare_digits_needs_words_that_announce_it() -> None:
+    assert found("BSN: 111222333") == [("national_id", "111222333")]
+    assert found("we counted 111222333 atoms") == []
+
+
+def test_only_the_types_that_are_asked_for_are_found() -> None:
+    texts = Texts.of(["a@b.example and 192.168.17.4"])
+    assert [kind for _, _, kind in Detector([PiiType.IP_ADDRESS]).find(texts)] == [PiiType.IP_ADDRESS]
+
+
+def test_a_value_never_runs_from_one_text_into_the_next() -> None:
+    assert len(DETECTOR.find(Texts.of(["ann@", "b.example.com", "paid 4111 1111 ", "1111 1111 paid"]))) == 0
+
+
+PIECES = st.one_of(
+    st.text(max_size=12),
+    st.sampled_from(["@", "a@b.de", "4111111111111111", " ", "::", "+49 30 ", "é", "key=", "eyJ", "-", "\U0001f600"]),
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.lists(PIECES, max_size=8).map("".join), max_size=4))
+def test_spans_are_sorted_apart_and_on_whole_characters(texts: list[str]) -> None:
+    together = Texts.of(texts)
+    spans = DETECTOR.find(together)
+    before = 0
+    for index, (start, end, _) in zip(spans.text.tolist(), spans, strict=True):
+        assert before <= start < end
+        assert together.offsets[index] <= start and end <= together.offsets[index + 1]
+        together.buffer[start:end].tobytes().decode()
+        before = end
+
+
+@pytest.mark.parametrize("unit", ["1", "@", "a:", "a", "a@a.", "password=", "eyJ", "1:", "-----BEGIN PRIVATE KEY-----"])
+def test_time_grows_with_the_text_and_not_faster(unit: str) -> None:
+    """Twenty times quadratic would be 400 times; the limits allow for a busy machine."""
+    import time
+
+    def seconds(size: int) -> float:
+        started = time.process_time()
+        found(unit * (size // len(unit)))
+        return time.process_time() - started
+
+    seconds(5_000)
+    assert seconds(200_000) < max(2.0, 100 * seconds(10_000))
+
+
+@pytest.mark.skipif(not CASES.exists(), reason="the labelled cases of ../shared/data are not here")
+def test_cases_that_others_labelled() -> None:
+    """Presidio's own test cases of the forms that we look for: each span must be covered."""
+    ours = (
+        "IBAN_CODE IP_ADDRESS PHONE_NUMBER MAC_ADDRESS CREDIT_CARD US_SSN CRYPTO EMAIL_ADDRESS UK_NINO UK_NHS US_ITIN"
+    )
+    expected = covered = false = 0
+    for line in CASES.read_text().splitlines():
+        case = json.loads(line)
+        if case["kind"] != "spans" or case["entities"][0] not in ours.split():
+            continue
+        texts = Texts.of([case["text"]])
+        spans = list(DETECTOR.find(texts))
+        bounds = [
+            tuple(len(case["text"][: span[side]].encode()) for side in ("start", "end")) for span in case["spans"]
+        ]
+        expected += len(bounds)
+        covered += sum(any(s < end and start < e for s, e, _ in spans) for start, end in bounds)
+        asked = case["entities"][0].removesuffix("_CODE").removesuffix("_NUMBER").removesuffix("_ADDRESS").lower()
+        false += sum(
+            kind.value.startswith(asked) and not any(s < end and start < e for start, end in bounds)
+            for s, e, kind in spans
+        )
+    assert expected > 50
+    assert covered / expected >= 0.995
+    assert covered / (covered + false) >= 0.98, "spans of the type in question that nobody labelled"

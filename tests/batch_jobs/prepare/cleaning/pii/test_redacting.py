@@ -1,0 +1,96 @@
+"""What stands in the place of what was found."""
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from batch_jobs.prepare.batches import RowBatch
+from batch_jobs.prepare.canonical import Row, Turn
+from batch_jobs.prepare.cleaning.pii.detector import Detector
+from batch_jobs.prepare.cleaning.pii.redacting import redact
+from tunesmith.contracts.datasets import RowFormat
+from tunesmith.contracts.preparation import STRUCTURED_PII, PiiType, RedactStyle
+
+DETECTOR = Detector(STRUCTURED_PII)
+
+
+def batch(*rows: list[str], **more: object) -> RowBatch:
+    made = [
+        Row(RowFormat.CHAT, tuple(Turn(("user", "assistant")[i % 2], text) for i, text in enumerate(row)), **more)  # type: ignore[arg-type]
+        for row in rows
+    ]
+    return RowBatch.of(made, range(1, len(rows) + 1))
+
+
+def test_a_value_has_one_number_in_its_row_whoever_says_it() -> None:
+    before = batch(["ann@x.example, bob@x.example", "Hello ANN@x.example"], ["hi", "ho"], ["bob@x.example", "ok"])
+    after, counts, rows = redact(before, DETECTOR)
+    assert list(after.texts) == ["<EMAIL_1>, <EMAIL_2>", "Hello <EMAIL_1>", "hi", "ho", "<EMAIL_1>", "ok"]
+    assert counts == {PiiType.EMAIL: 4}
+    assert rows.tolist() == [True, False, True]
+
+
+def test_numbers_that_stand_in_the_row_already_are_not_given_again() -> None:
+    once, _, _ = redact(batch(["<EMAIL_1> and ann@x.example"]), DETECTOR)
+    assert list(once.texts) == ["<EMAIL_1> and <EMAIL_2>"]
+
+
+def test_pseudonyms_agree_between_rows_and_depend_on_the_key() -> None:
+    before = batch(["ann@x.example"], ["Ann@x.example"])
+    one, _, _ = redact(before, DETECTOR, RedactStyle.PSEUDONYM, b"key")
+    other, _, _ = redact(before, DETECTOR, RedactStyle.PSEUDONYM, b"another")
+    assert one.texts[0] == one.texts[1] != other.texts[0]
+    with pytest.raises(ValueError, match="need a key"):
+        redact(before, DETECTOR, RedactStyle.PSEUDONYM)
+
+
+def test_a_batch_without_findings_is_returned_itself() -> None:
+    before = batch(["nothing here"], columns={"id": "row 7"})
+    after, counts, rows = redact(before, DETECTOR)
+    assert after is before and not counts and not rows.any()
+
+
+def test_tool_calls_and_kept_columns_are_redacted_and_stay_json() -> None:
+    arguments = json.dumps({"to": "ann@x.example", "subject": 'say "hi"'})
+    calls = json.dumps([{"function": {"arguments": arguments, "name": "send"}, "id": "call_1", "type": "function"}])
+    turns = (Turn("user", "mail ann@x.example"), Turn("assistant", "", tool_calls=calls))
+    row = Row(RowFormat.CHAT, turns, columns={"reviewer": {"mail": ["ann@x.example"], "n": 3}})
+    after, counts, _ = redact(RowBatch.of([row], [1]), DETECTOR)
+    told = after.row(0)
+    assert told.turns[0].content == "mail <EMAIL_1>"
+    told_calls = json.loads(told.turns[1].tool_calls or "")
+    assert json.loads(told_calls[0]["function"]["arguments"]) == {"to": "<EMAIL_1>", "subject": 'say "hi"'}
+    assert told.columns == {"reviewer": {"mail": ["<EMAIL_1>"], "n": 3}}
+    assert counts == {PiiType.EMAIL: 3}
+
+
+PIECES = st.sampled_from(
+    [
+        "ann@x.example",
+        "4111 1111 1111 1111",
+        "+49 30 901820",
+        "192.168.17.4",
+        "536-22-8726",
+        " ",
+        "é",
+        "<",
+        ">",
+        "tel ",
+        "_1",
+        "\U0001f600",
+        "https://a:b@c.example",
+        "<EMAIL_1>",
+        "password=",
+        "5",
+    ]
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.lists(PIECES, max_size=9).map("".join), min_size=1, max_size=3))
+def test_redacting_twice_changes_nothing_more(texts: list[str]) -> None:
+    once, _, _ = redact(batch(texts), DETECTOR)
+    twice, _, _ = redact(once, DETECTOR)
+    assert list(twice.texts) == list(once.texts)
