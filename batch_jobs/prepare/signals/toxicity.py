@@ -1,7 +1,7 @@
 """How likely each text insults, demeans or swears: a small linear model over words, in compiled code.
 
 The weights are in `toxicity.tsv`, beside this file: words, as they are after `normal_word`, that a logistic regression
-found to be signs of toxicity in labelled comments (`toxicity_training` makes the file and measures it). Masks are
+found to be signs of toxicity in labelled comments (`tests.bench.toxicity` makes the file and measures it). Masks are
 undone before a word is looked up: case, `@` for a, `$` for s, digits for letters, repeated letters, dots between. A
 text's toxicity is that of its worst WINDOW words, so that a long text neither hides a sentence nor adds up.
 
@@ -28,7 +28,7 @@ OUTER = np.frombuffer(bytearray(b".,?:;\"()[]{}!#'`~-_*"), np.uint8)
 
 
 def toxicity(texts: Texts) -> NDArray[np.float32]:
-    """Per text 0 to 1; texts without any word of the list have the least, below 0.05."""
+    """Per text 0 to 1; texts without any word of the list have the least, about 0.1."""
     found = np.empty(len(texts), np.float32)
     hashes, weights, intercept = _table()
     _measure(texts.buffer, texts.offsets, _letters(), hashes, weights, intercept, found)

@@ -1,6 +1,6 @@
 """Makes `toxicity.tsv` from labelled comments, and measures it on others. Run by hand, not by `prepare`.
 
-python -m batch_jobs.prepare.signals.toxicity_training --words profanity_wordlist.txt --tweets labeled_data.csv
+python -m tests.bench.toxicity --words profanity_wordlist.txt --tweets labeled_data.csv
     --comments toxicity_en.csv [--cases test_suite_cases.csv] [--write]
 
 --words: the list inside the package better-profanity 0.7.0 (MIT)
@@ -26,6 +26,7 @@ from sklearn.metrics import roc_auc_score
 
 from batch_jobs.prepare.batches import Texts
 from batch_jobs.prepare.signals.toxicity import INTERCEPT, WEIGHTS, normal_word, toxicity
+from tunesmith_cli.demo.docstring_task import docstring_pairs
 
 LEAST_WEIGHT, LEAST_TEXTS = 0.5, 2
 AS_LISTED = 8
@@ -51,9 +52,9 @@ HARMLESS = (
 """Words of the list that say nothing by themselves, or name people; an identity is no sign of toxicity."""
 NOT_WORDS = re.compile(r"https?://\S+|@\w+|&#?\w+;|\bRT\b")
 HEADER = """# Words that are signs of toxicity, as normal_word leaves them, and their weights in a logistic regression.
-# Learnt by toxicity_training.py from the tweets of Davidson et al. (2017; MIT License, Copyright (c) 2017 Tom Davidson)
-# and the comments of surge-ai/toxicity (MIT License, Copyright (c) 2021 Surge AI), over the words of better-profanity
-# (MIT License). Offensive words follow.
+# Learnt by tests/bench/toxicity.py from the tweets of Davidson et al. (2017; MIT License, Copyright (c) 2017
+# Tom Davidson) and the comments of surge-ai/toxicity (MIT License, Copyright (c) 2021 Surge AI), over the words of
+# better-profanity (MIT License). Offensive words follow.
 """
 
 Comment = tuple[str, bool]
@@ -95,8 +96,6 @@ def signs_in(file: Path) -> list[str]:
 
 def learn(comments: list[Comment], signs: list[str]) -> dict[str, float]:
     """Word -> weight. A logistic regression over which signs a comment has; then its scale, over their sum."""
-    from tunesmith_cli.demo.docstring_task import docstring_pairs
-
     comments = comments + [(pair.summary, False) for pair in docstring_pairs()]
     seen = CountVectorizer(analyzer=distinct_words, vocabulary=signs, binary=True).transform(
         [text for text, _ in comments]
