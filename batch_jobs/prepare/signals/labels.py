@@ -135,6 +135,8 @@ class Classifier:
     report: ClassifierReport
     held_out: Chances
     """[rows, labels]: what it said of each row that it learnt from, when it had not seen it."""
+    learnt_from: NDArray[np.int64]
+    """Per row of `held_out`, its index among the rows that were given: all of them, or a sample."""
     _columns: "Columns"
     _model: "LogisticRegression"
     _temperature: float
@@ -158,13 +160,10 @@ class Classifier:
 def learn(texts: Sequence[str], labels: Sequence[str], seed: int = 0) -> Classifier:
     """Learns from labelled rows; the same rows give the same classifier. Raises ValueError where they are too few."""
     names = sorted(set(labels))
-    code = np.array([names.index(label) for label in labels], np.int32) if len(names) < 50 else _codes(labels, names)
+    code = _codes(labels, names)
     _check_enough(names, code)
-    if len(texts) > MOST_ROWS:
-        chosen = np.sort(np.random.default_rng(seed).permutation(len(texts))[:MOST_ROWS])
-        kept = [labels[place] for place in chosen]
-        if len(set(kept)) == len(names) and min(Counter(kept).values()) >= 2:
-            return learn([texts[place] for place in chosen], kept, seed)
+    chosen = _sample(code, seed) if len(texts) > MOST_ROWS else np.arange(len(texts))
+    texts, code = [texts[row] for row in chosen], code[chosen]
     counts = hashed(texts)
     columns = Columns.seen_in(counts)
     features = columns.of(counts)
@@ -172,7 +171,7 @@ def learn(texts: Sequence[str], labels: Sequence[str], seed: int = 0) -> Classif
     temperature = _best_temperature(logits, code)
     held_out = _chances(logits, temperature)
     model = _fit(features, code)
-    return Classifier(names, _report(names, code, held_out), held_out, columns, model, temperature)
+    return Classifier(names, _report(names, code, held_out), held_out, chosen, columns, model, temperature)
 
 
 def hashed(texts: Sequence[str]) -> "csr_matrix":
@@ -200,6 +199,15 @@ def _check_enough(names: list[str], code: Codes) -> None:
 def _codes(labels: Sequence[str], names: list[str]) -> Codes:
     place = {name: number for number, name in enumerate(names)}
     return np.array([place[label] for label in labels], np.int32)
+
+
+def _sample(code: Codes, seed: int) -> NDArray[np.int64]:
+    """MOST_ROWS rows at random, and two of each label at least."""
+    shuffled = np.random.default_rng(seed).permutation(len(code))
+    by_label = shuffled[np.argsort(code[shuffled], kind="stable")]
+    firsts = np.flatnonzero(np.diff(code[by_label], prepend=-1))
+    needed = by_label[np.concatenate([firsts, firsts + 1])]
+    return np.unique(np.concatenate([needed, shuffled[:MOST_ROWS]]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,7 +57,7 @@ def flip_scores(classifier: Classifier, labels: Sequence[str]) -> NDArray[np.flo
 
     Above 0, each label measured against what rows of that label usually get, the label is probably wrong.
     """
-    code = np.array([classifier.names.index(label) for label in labels])
+    code = np.array([classifier.names.index(labels[row]) for row in classifier.learnt_from])
     chances = classifier.held_out
     own = chances[np.arange(len(code)), code]
     usual = np.array([chances[code == label, label].mean() for label in range(len(classifier.names))])
@@ -71,7 +71,7 @@ def flipped(classifier: Classifier, labels: Sequence[str]) -> NDArray[np.int64]:
     """Rows whose label is probably wrong, the worst first."""
     scores = flip_scores(classifier, labels)
     suspicious = np.flatnonzero(scores > 0.5)
-    return suspicious[np.argsort(-scores[suspicious], kind="stable")]
+    return classifier.learnt_from[suspicious[np.argsort(-scores[suspicious], kind="stable")]]
 
 
 def answer_labels(answers: Sequence[str]) -> list[str]:

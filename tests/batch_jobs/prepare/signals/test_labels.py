@@ -6,6 +6,7 @@ import pytest
 from batch_jobs.prepare.batches import RowBatch
 from batch_jobs.prepare.canonical import Row, Turn
 from batch_jobs.prepare.signals.labels import NO_LABEL, ORIGINS, LabelConflicts, first_labels, learn, rule_matches
+from batch_jobs.prepare.signals.poisoning import flip_scores
 from tests.batch_jobs.prepare.signals.labelled_docstrings import labelled_docstrings
 from tunesmith.contracts.datasets import RowFormat
 from tunesmith.contracts.preparation import LabelOrigin, LabelRecipe, RuleLabel
@@ -96,6 +97,17 @@ def test_same_rows_give_the_same_classifier() -> None:
     texts, labels = labelled_docstrings()
     one, two = (learn(texts[:200], labels[:200], seed=3) for _ in range(2))
     assert np.array_equal(one.chances(texts[200:260]), two.chances(texts[200:260]))
+
+
+def test_of_many_rows_a_sample_is_learnt_with_every_label(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("batch_jobs.prepare.signals.labels.MOST_ROWS", 50)
+    texts = [f"{word} {number}" for number in range(100) for word in ("yes", "no")] + ["rare one", "rare two"]
+    labels = ["good", "bad"] * 100 + ["odd", "odd"]
+    classifier = learn(texts, labels)
+    assert classifier.names == ["bad", "good", "odd"] and 50 <= classifier.report.rows <= 56
+    assert {200, 201} <= set(classifier.learnt_from.tolist())
+    assert len(classifier.held_out) == len(flip_scores(classifier, labels)) == classifier.report.rows
+    assert classifier.label(["yes 7"], 0).code.tolist() == [1]
 
 
 def test_two_labels_and_strange_texts() -> None:
