@@ -17,6 +17,9 @@ from tunesmith.contracts.jobs import FinetuneParams
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
+COLUMNS = ("item_id", "messages", "trained", "tools")
+"""What training reads of a row; `tools` is JSON, and absent where nothing was on offer."""
+
 
 @dataclass(frozen=True, slots=True)
 class Examples:
@@ -90,13 +93,17 @@ def position(seed: int, purpose: str, item_id: str) -> str:
 
 def _iterate(files: Sequence[Path]) -> Iterator[dict[str, Any]]:
     for file in files:
-        for batch in pq.ParquetFile(file).iter_batches(columns=["item_id", "messages", "trained"]):
-            yield from batch.to_pylist()
+        with pq.ParquetFile(file) as rows:
+            columns = [name for name in COLUMNS if name in rows.schema_arrow.names]
+            for batch in rows.iter_batches(columns=columns):
+                yield from batch.to_pylist()
 
 
 def _tokenise(rows: list[dict[str, Any]], longest: int, tokenizer: "PreTrainedTokenizerFast") -> Examples:
     """A turn is a token or more: a row of more turns cannot fit, and templates take a minute for some thousands."""
     candidates = [row for row in rows if len(row["messages"]) <= longest]
-    examples = {row["item_id"]: training_ids(tokenizer, row["messages"], row["trained"]) for row in candidates}
+    examples = {
+        row["item_id"]: training_ids(tokenizer, row["messages"], row["trained"], row.get("tools")) for row in candidates
+    }
     fitting = {item_id: example for item_id, example in examples.items() if len(example.ids) <= longest}
     return Examples(fitting, len(rows) - len(fitting))
