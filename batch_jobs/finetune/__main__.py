@@ -33,9 +33,11 @@ from batch_jobs.harness.main import JobContext, run_job
 from batch_jobs.modeling.folders import fetch_base
 from batch_jobs.modeling.loading import device, load_base, load_tokenizer
 from batch_jobs.modeling.templates import template_hash
+from tunesmith.adapters.bases import context_length
 from tunesmith.contracts.datasets import DatasetManifest, Split
-from tunesmith.contracts.errors import GpuMissing, Interrupted
+from tunesmith.contracts.errors import GpuMissing, Interrupted, InvalidInput
 from tunesmith.contracts.jobs import FinetuneParams, FinetuneResult, JobName
+from tunesmith.domain.planning import context_problems, kind_problems
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,9 @@ def finetune(params: FinetuneParams, context: JobContext) -> FinetuneResult:
 def load_material(params: FinetuneParams, context: JobContext) -> Material:
     """Fetch base and data, each checked against its digest, and tokenise the rows."""
     dataset = read_manifest(params, context.storage)
+    refuse(kind_problems(dataset.kind, params.recipe))
     base_dir = fetch_base(context.storage, params.base)
+    refuse(context_problems(context_length(context.storage, f"{base_dir}/"), params.recipe))
     tokenizer = load_tokenizer(base_dir)
     train_files, validation_files = (
         download_split(params, dataset, split, context.storage, context.workdir)
@@ -92,6 +96,12 @@ def load_material(params: FinetuneParams, context: JobContext) -> Material:
     context.log("data ready", rows=len(examples.by_id), tokens=examples.tokens, rows_too_long=examples.too_long)
     validation = validation_examples(validation_files, params, tokenizer)
     return Material(dataset, base_dir, template_hash(tokenizer), examples, validation)
+
+
+def refuse(problems: list[str]) -> None:
+    """Raises InvalidInput with all of them: the plan of a run says so too, but a job may be started without one."""
+    if problems:
+        raise InvalidInput("; ".join(problems))
 
 
 def train(

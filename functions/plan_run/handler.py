@@ -5,7 +5,7 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from tunesmith.adapters import suites
+from tunesmith.adapters import bases, suites
 from tunesmith.adapters.registry import Aliases, Versions
 from tunesmith.adapters.storage import Storage, beside
 from tunesmith.contracts.artifacts import result_key, s3_uri
@@ -13,8 +13,7 @@ from tunesmith.contracts.environment import PlanRunEnv
 from tunesmith.contracts.jobs import JobName, PrepareResult
 from tunesmith.contracts.lifecycle import LifecycleState, Plan
 from tunesmith.contracts.models import CHAMPION, BaseModelManifest, ModelReference, ModelVersion
-from tunesmith.contracts.recipes import OnUpload
-from tunesmith.contracts.runs import RunRequest, Trigger
+from tunesmith.contracts.runs import RunRequest
 from tunesmith.domain import planning, sizing
 from tunesmith.entry.observability import logger
 
@@ -37,12 +36,18 @@ def plan_run(state: LifecycleState) -> Plan:
     )
     if poor := planning.quality_problems(result, request.recipe.prepare):
         return planning.refused(request, poor, None, None)
+    only_prepared = planning.is_only_prepared(request)
+    if not only_prepared and (unfit := planning.kind_problems(result.kind, request.recipe.finetune)):
+        return planning.refused(request, unfit, None, None)
     suite = suites.pin_first(env().datasets_table, request.project, request.dataset, planning.suite_of(request, result))
     untrusted = planning.suite_problems(suite, state.prepare, result)
     if suite is None or untrusted:
         return planning.refused(request, untrusted, suite, None)
-    if request.trigger is Trigger.UPLOAD and request.recipe.on_upload is OnUpload.PREPARE:
+    if only_prepared:
         return planning.prepared_only(request, suite)
+    context_length = bases.context_length(storage, request.base.uri)
+    if too_long := planning.context_problems(context_length, request.recipe.finetune):
+        return planning.refused(request, too_long, suite, None)
     champion = current_champion(request)
     if incomparable := planning.champion_problems(champion, request):
         return planning.refused(request, incomparable, suite, None)

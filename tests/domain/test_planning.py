@@ -3,10 +3,11 @@
 import pytest
 
 from tests.support.promotion import BASE, model_version, prepare_result, run_id, run_request, state, training_plan
+from tunesmith.contracts.datasets import DatasetKind
 from tunesmith.contracts.identity import digest
 from tunesmith.contracts.jobs import Role
 from tunesmith.contracts.lifecycle import Decision, Estimate
-from tunesmith.contracts.recipes import PrepareRecipe, Recipe
+from tunesmith.contracts.recipes import FinetuneRecipe, PrepareRecipe, Recipe
 from tunesmith.domain import planning
 
 REQUEST = run_request()
@@ -28,6 +29,24 @@ def test_poor_data_is_refused_with_its_figures(rows, named):
 @pytest.mark.parametrize("rows", [{"kept": 10, "bad": 0, "test": 1}, {"kept": 80, "bad": 20, "test": 1}])
 def test_data_at_the_thresholds_passes(rows):
     assert planning.quality_problems(prepare_result(REQUEST, **rows), PrepareRecipe()) == []
+
+
+@pytest.mark.parametrize("kind", set(DatasetKind) - {DatasetKind.CHAT})
+def test_rows_that_the_method_does_not_train_on_are_refused_by_name(kind):
+    (problem,) = planning.kind_problems(kind, FinetuneRecipe())
+    assert problem.startswith(f"a dataset of {planning.ROWS_OF[kind]}: finetune.method lora trains chats")
+    assert "on_upload: prepare" in problem
+
+
+def test_chats_are_trained_on():
+    assert planning.kind_problems(DatasetKind.CHAT, FinetuneRecipe()) == []
+
+
+@pytest.mark.parametrize(("context_length", "refused"), [(511, True), (512, False), (None, False)])
+def test_sequences_fit_into_the_context_of_the_base(context_length, refused):
+    problems = planning.context_problems(context_length, FinetuneRecipe(sequence_length=512))
+    assert bool(problems) is refused
+    assert all("sequence_length is 512" in problem and "takes in 511 tokens" in problem for problem in problems)
 
 
 def test_empty_test_split_offers_no_suite_and_is_refused():

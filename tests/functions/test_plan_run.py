@@ -5,16 +5,16 @@ import pytest
 from functions.plan_run.handler import lambda_handler
 from tests.support.promotion import (
     ARTIFACTS,
-    BASE,
+    CONTEXT_LENGTH,
     DATASET,
     PROJECT,
     as_event,
-    base_manifest,
     model_version,
     prepare_result,
     run_request,
     set_environment,
     state,
+    write_base,
     write_json,
 )
 from tunesmith.adapters import suites
@@ -31,7 +31,7 @@ from tunesmith.contracts.runs import Trigger
 def plan(tables, buckets, monkeypatch, context):
     """Prepare a dataset of the request, with so many rows, and plan its run."""
     set_environment(monkeypatch, tables)
-    write_json(BASE.uri + "manifest.json", base_manifest())
+    write_base()
 
     def planned(request, suite_digest=None, **rows) -> Plan:
         write_json(s3_uri(ARTIFACTS, result_key(request.run_id, "prepare")), prepare_result(request, **rows))
@@ -103,6 +103,24 @@ def test_upload_that_should_only_be_prepared_is_not_trained_on_but_pins_its_spli
     found = plan(run_request(on_upload="prepare"))
     assert (found.decision, found.finetune) == (Decision.PREPARED, None)
     assert found.suite == pinned(tables)
+
+
+def test_preferences_are_refused_and_pin_nothing(plan, tables):
+    found = plan(run_request(), kind="preference")
+    assert found.decision is Decision.REFUSE
+    assert "a dataset of preferences: finetune.method lora trains chats" in found.reasons[0]
+    assert (found.estimate, pinned(tables)) == (None, None)
+
+
+def test_preferences_that_should_only_be_prepared_are(plan):
+    assert plan(run_request(on_upload="prepare"), kind="preference").decision is Decision.PREPARED
+
+
+def test_sequences_longer_than_the_base_takes_in_are_refused_with_both_numbers(plan):
+    found = plan(run_request(finetune={"sequence_length": CONTEXT_LENGTH + 1}))
+    assert (found.decision, found.estimate) == (Decision.REFUSE, None)
+    assert "8,193" in found.reasons[0] and "takes in 8,192 tokens" in found.reasons[0]
+    assert plan(run_request(finetune={"sequence_length": CONTEXT_LENGTH})).decision is Decision.TRAIN
 
 
 def test_retraining_trains_though_uploads_are_only_prepared(plan):

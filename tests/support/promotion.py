@@ -49,6 +49,8 @@ CREATED_AT = "2026-11-24T05:00:00.000Z"
 HANDLERS = (plan_run, gate_model, register_model, mirror_model, shift_traffic, verify_deployment, promote_model)
 BASE = ModelReference(uri=s3_uri(MODELS, base_prefix(digest("base"))), digest=digest("base"))
 ADAPTER_FILES = {"adapter_model.safetensors": b"weights", "adapter_config.json": b"{}"}
+CONTEXT_LENGTH = 8_192
+"""Tokens that the base takes in."""
 CPU_SERVING = {"serve": {"instance_type": "ml.m5.xlarge"}}
 
 
@@ -111,10 +113,18 @@ def state(request: RunRequest, suite_digest: str | None = None) -> LifecycleStat
     return LifecycleState(request=request, prepare=prepare, approval=request.recipe.approval)
 
 
-def prepare_result(request: RunRequest, *, kept: int = 1_000, bad: int = 10, test: int = 100) -> PrepareResult:
+def prepare_result(
+    request: RunRequest,
+    *,
+    kept: int = 1_000,
+    bad: int = 10,
+    test: int = 100,
+    kind: DatasetKind = DatasetKind.CHAT,
+) -> PrepareResult:
     return PrepareResult(
         dataset_version=request.dataset_version,
         manifest_uri=f"s3://{ARTIFACTS}/datasets/{request.dataset_version}/manifest.json",
+        kind=kind,
         content_digest=digest("content"),
         counts=RowCounts(rows_in=kept + bad, kept=kept, quarantined=bad),
         splits={Split.TRAIN: kept - test, Split.VALIDATION: 0, Split.TEST: test},
@@ -136,6 +146,12 @@ def training_plan(request: RunRequest, champion: ModelVersion | None = None, tes
 
 def write_json(uri: str, document: Any) -> None:
     Storage().write(uri, document.model_dump_json())
+
+
+def write_base() -> None:
+    """What of the base is read before it is trained."""
+    write_json(BASE.uri + "manifest.json", base_manifest())
+    Storage().write(BASE.uri + "config.json", json.dumps({"max_position_embeddings": CONTEXT_LENGTH}))
 
 
 def base_manifest(parameters: int = 134_515_008) -> BaseModelManifest:
@@ -263,7 +279,7 @@ def publish_training(request: RunRequest) -> FinetuneResult:
     write_json(result.adapter.uri + "manifest.json", manifest)
     write_json(s3_uri(ARTIFACTS, result_key(request.run_id, "finetune")), result)
     write_json(prepare_result(request).manifest_uri, dataset_manifest(request))
-    write_json(BASE.uri + "manifest.json", base_manifest())
+    write_base()
     return result
 
 

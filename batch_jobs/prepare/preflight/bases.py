@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from batch_jobs.modeling.folders import MANIFEST, read_manifest
 from batch_jobs.modeling.loading import load_tokenizer
+from tunesmith.adapters.bases import declared_context_length
 from tunesmith.contracts.errors import IntegrityError, NotFound
 from tunesmith.contracts.models import BaseModelManifest
 
@@ -38,7 +39,7 @@ def read_base(folder: Path) -> Base:
     return Base(
         name=manifest.name,
         tokenizer=tokenizer,
-        context_length=config.get("max_position_embeddings"),
+        context_length=declared_context_length(config),
         stop_ids=frozenset(token for token in (*several, tokenizer.eos_token_id) if token is not None),
         parameters=manifest.parameters,
     )

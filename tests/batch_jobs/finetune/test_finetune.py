@@ -19,7 +19,7 @@ from batch_jobs.modeling.loading import load_model, load_tokenizer
 from batch_jobs.prepare.canonical import Row
 from tests.batch_jobs.harness.crashing import Crash, CrashingStorage
 from tests.support.splits import chat, write_split
-from tests.support.tiny_model import write_tiny_base
+from tests.support.tiny_model import CONTEXT_LENGTH, write_tiny_base
 from tunesmith.adapters.storage import Storage, file_entry
 from tunesmith.contracts.datasets import DatasetKind, DatasetManifest, RowCounts, Split, SplitEntry
 from tunesmith.contracts.identity import digest
@@ -265,6 +265,29 @@ def test_rows_longer_than_a_sequence_are_an_error_when_none_fits(
 ) -> None:
     assert place.run("too-long", RECIPE.model_copy(update={"sequence_length": 32})) == ExitCode.BAD_INPUT
     assert "sequence_length" in capsys.readouterr().err
+
+
+def test_dataset_of_another_kind_is_refused_before_the_base_is_fetched(
+    place: Workplace, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    manifest = DatasetManifest.model_validate_json(Path(place.manifest_uri).read_bytes())
+    pairs = tmp_path / "manifest.json"
+    pairs.write_text(manifest.model_copy(update={"kind": DatasetKind.PREFERENCE}).model_dump_json())
+    nowhere = ModelReference(uri=f"{tmp_path}/nowhere/", digest=digest("nowhere"))
+    params = place.params("pairs").model_copy(update={"manifest_uri": str(pairs), "base": nowhere})
+    (tmp_path / "job").mkdir()
+    (tmp_path / "job/params.json").write_text(params.model_dump_json())
+    arguments = [str(tmp_path / "job/params.json")]
+    assert run_job(JobName.FINETUNE, FinetuneParams, FinetuneResult, job.finetune, arguments) == ExitCode.BAD_INPUT
+    assert "a dataset of preferences: finetune.method lora trains chats" in capsys.readouterr().err
+
+
+def test_sequences_beyond_the_bases_context_are_refused_with_both_numbers(
+    place: Workplace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert place.run("beyond", RECIPE.model_copy(update={"sequence_length": CONTEXT_LENGTH + 1})) == ExitCode.BAD_INPUT
+    told = capsys.readouterr().err
+    assert "sequence_length is 2,049" in told and "takes in 2,048 tokens" in told
 
 
 def test_endless_chat_is_left_out_without_rendering_it_turn_by_turn(place: Workplace, tmp_path: Path) -> None:

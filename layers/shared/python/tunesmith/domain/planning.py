@@ -8,7 +8,7 @@ from tunesmith.contracts.artifacts import (
     result_key,
     s3_uri,
 )
-from tunesmith.contracts.datasets import Split, Suite
+from tunesmith.contracts.datasets import DatasetKind, Split, Suite
 from tunesmith.contracts.jobs import (
     Contender,
     EvaluateParams,
@@ -20,9 +20,44 @@ from tunesmith.contracts.jobs import (
 )
 from tunesmith.contracts.lifecycle import Decision, Estimate, Plan
 from tunesmith.contracts.models import ModelVersion
-from tunesmith.contracts.recipes import PrepareRecipe, Recipe
-from tunesmith.contracts.runs import RunRequest
+from tunesmith.contracts.recipes import FinetuneRecipe, OnUpload, PrepareRecipe, Recipe
+from tunesmith.contracts.runs import RunRequest, Trigger
 from tunesmith.domain.pricing import machine_for
+
+ROWS_OF = {
+    DatasetKind.CHAT: "chats",
+    DatasetKind.PREFERENCE: "preferences",
+    DatasetKind.UNPAIRED_PREFERENCE: "unpaired preferences",
+    DatasetKind.PROMPT_ONLY: "prompts without answers",
+    DatasetKind.TEXT: "plain texts",
+}
+TRAINED_BY = {"lora": DatasetKind.CHAT}
+"""finetune.method -> the kind of dataset that it trains on."""
+
+
+def is_only_prepared(request: RunRequest) -> bool:
+    return request.trigger is Trigger.UPLOAD and request.recipe.on_upload is OnUpload.PREPARE
+
+
+def kind_problems(kind: DatasetKind, recipe: FinetuneRecipe) -> list[str]:
+    """Why no training of this recipe can learn from such rows; empty where it can."""
+    wanted = TRAINED_BY[recipe.method]
+    if kind is wanted:
+        return []
+    return [
+        f"a dataset of {ROWS_OF[kind]}: finetune.method {recipe.method} trains {ROWS_OF[wanted]}; "
+        f"upload {ROWS_OF[wanted]}, or set on_upload: prepare to only prepare it"
+    ]
+
+
+def context_problems(context_length: int | None, recipe: FinetuneRecipe) -> list[str]:
+    """Why sequences are too long for the base; empty where they fit, or where the base does not say what it takes."""
+    if context_length is None or recipe.sequence_length <= context_length:
+        return []
+    return [
+        f"finetune.sequence_length is {recipe.sequence_length:,}, but the base model takes in {context_length:,} "
+        f"tokens: set it to {context_length} or less, or choose another base"
+    ]
 
 
 def quality_problems(result: PrepareResult, recipe: PrepareRecipe) -> list[str]:
