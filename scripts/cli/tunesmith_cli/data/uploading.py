@@ -1,4 +1,4 @@
-"""`tunesmith data`: datasets."""
+"""`tunesmith data push`: a file becomes an object version, and by the recipe a run."""
 
 import time
 from dataclasses import asdict, dataclass
@@ -14,14 +14,8 @@ from tunesmith.contracts.artifacts import UPLOAD_KEY, recipe_key, upload_key
 from tunesmith.contracts.identity import upload_id
 from tunesmith_cli import account, runs
 from tunesmith_cli.console import AsJson, err, fail, print_json, say
-from tunesmith_cli.labels import commands as labels
-
-app = typer.Typer(help="Datasets.", no_args_is_help=True)
-app.command("label", help=labels.label.__doc__)(labels.label)
-app.add_typer(labels.review_app, name="review")
 
 
-@app.command()
 def push(
     file: Annotated[
         Path, typer.Argument(help="JSONL: OpenAI chat, prompt-completion or Alpaca rows.", exists=True, dir_okay=False)
