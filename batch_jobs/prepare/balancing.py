@@ -13,10 +13,6 @@ from batch_jobs.prepare.facts import RowFacts
 from tunesmith.contracts.errors import InvalidInput
 from tunesmith.contracts.preparation import BalanceRecipe
 
-LENGTHS = ("short", "medium", "long", "very_long")
-LENGTH_BOUNDS = (500, 2_000, 8_000)
-"""Characters from which a row is medium, long and very long."""
-
 
 def surplus(
     rows: NDArray[np.int64],
@@ -40,10 +36,6 @@ def surplus(
     place_in_group = np.arange(len(rows)) - starts[np.maximum(ordered, 0)]
     too_many = (ordered >= 0) & (place_in_group >= allowed[np.maximum(ordered, 0)])
     return np.sort(rows[order[too_many]])
-
-
-def by_length(facts: RowFacts, rows: NDArray[np.int64]) -> NDArray[np.int32]:
-    return np.digitize(facts.characters[rows], LENGTH_BOUNDS).astype(np.int32)
 
 
 def _by_ratio(counts: NDArray[np.int64], ratio: float) -> NDArray[np.int64]:

@@ -1,24 +1,22 @@
 """What is said of each row beside its turns: the narrow columns of the Parquet files."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from batch_jobs.prepare.compiling import compiled
 from batch_jobs.prepare.facts import RowFacts
+from batch_jobs.prepare.signals.labels import ORIGINS, Labels
+from tunesmith.contracts.errors import InvalidInput
 
-
-@dataclass(frozen=True, slots=True)
-class Labels:
-    """Per row: a label, how sure, and who says so; code -1 is none."""
-
-    names: list[str]
-    code: NDArray[np.int32]
-    confidence: NDArray[np.float32]
-    origins: list[str]
-    origin: NDArray[np.int8]
+LENGTHS = ("short", "medium", "long", "very_long")
+LENGTH_BOUNDS = (500, 2_000, 8_000)
+"""Characters from which a row is medium, long and very long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +35,8 @@ class RowColumns:
         language = facts.language[rows].astype(np.int32)
         found: dict[str, pa.Array] = {
             "item_id": item_ids(facts.fingerprint[rows]),
-            "source": _named(facts.source[rows], self.sources),
-            "language": _named(language, self.languages) if self.languages else nothing,
+            "source": named(facts.source[rows], self.sources),
+            "language": named(language, self.languages) if self.languages else nothing,
             "quality": self._measure(facts.quality[rows]),
             "toxicity": self._measure(facts.toxicity[rows]),
             "label": nothing,
@@ -49,8 +47,20 @@ class RowColumns:
             found |= _labelled(self.labels, rows)
         return found
 
+    def groups(self, rows: NDArray[np.int64], by: str) -> tuple[NDArray[np.int32], list[str]]:
+        """The group of each row, an index into the names; -1 where it is in none."""
+        if by == "source":
+            return self.facts.source[rows].astype(np.int32), self.sources
+        if by == "language" and self.languages:
+            return self.facts.language[rows].astype(np.int32), self.languages
+        if by == "length":
+            return np.digitize(self.facts.characters[rows], LENGTH_BOUNDS).astype(np.int32), list(LENGTHS)
+        if by == "label" and self.labels:
+            return self.labels.code[rows], self.labels.names
+        raise InvalidInput(f"prepare.balance.by is {by}, but no {by} is known: see prepare.{by} in the recipe")
+
     def _measure(self, values: NDArray[np.float32]) -> pa.Array:
-        return pa.array(values) if self.measured else pa.nulls(len(values), pa.float32())
+        return numbers(values, pa.float32()) if self.measured else pa.nulls(len(values), pa.float32())
 
 
 def item_ids(fingerprints: NDArray[np.uint64]) -> pa.Array:
@@ -61,20 +71,27 @@ def item_ids(fingerprints: NDArray[np.uint64]) -> pa.Array:
     return pa.StringArray.from_buffers(len(fingerprints), pa.py_buffer(bounds), pa.py_buffer(digits))
 
 
+def numbers(values: NDArray[Any], kind: pa.DataType) -> pa.Array:
+    """An Arrow array over the values, as they lie in memory. (`pa.array` of a NumPy array would import pandas.)"""
+    return pa.Array.from_buffers(kind, len(values), [None, pa.py_buffer(np.ascontiguousarray(values))])
+
+
+def named(codes: NDArray[Any], names: Sequence[str]) -> pa.Array:
+    """The name of each code; below 0 it is null."""
+    places = numbers(codes.astype(np.int32), pa.int32())
+    if len(codes) and codes.min() < 0:
+        places = pc.if_else(pc.less(places, 0), None, places)
+    return pa.array(list(names), pa.string()).take(places)
+
+
 def _labelled(labels: Labels, rows: NDArray[np.int64]) -> dict[str, pa.Array]:
     missing = labels.code[rows] < 0
-    confidence = pa.array(labels.confidence[rows], mask=missing)
+    confidence = pc.if_else(pa.array(missing.tolist()), None, numbers(labels.confidence[rows], pa.float32()))
     return {
-        "label": _named(labels.code[rows], labels.names),
+        "label": named(labels.code[rows], labels.names),
         "label_confidence": confidence,
-        "label_origin": _named(np.where(missing, -1, labels.origin[rows]).astype(np.int32), labels.origins),
+        "label_origin": named(labels.origin[rows].astype(np.int32), list(ORIGINS)),
     }
-
-
-def _named(codes: NDArray[np.int32], names: list[str]) -> pa.Array:
-    """The name of each code; below 0 it is null."""
-    places = pa.array(np.maximum(codes, 0), pa.int32(), mask=codes < 0)
-    return pa.DictionaryArray.from_arrays(places, pa.array(names, pa.string())).cast(pa.string())
 
 
 @compiled

@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batch_jobs.harness.main import JobContext
+from batch_jobs.prepare.batches import RowBatch
 from batch_jobs.prepare.columns import RowColumns
 from batch_jobs.prepare.deduplicating.groups import Members, near_groups
 from batch_jobs.prepare.deduplicating.signatures import Signatures, Template
 from batch_jobs.prepare.facts import FactsLog, RowFacts
-from batch_jobs.prepare.line_blocks import read_blocks
+from batch_jobs.prepare.reading.files import read_blocks
 from batch_jobs.prepare.scanning import FileScan, Scanned, Scanner
 from batch_jobs.prepare.spool import Spool
 from batch_jobs.prepare.threads import Workers
@@ -39,6 +40,9 @@ class Engine(Protocol):
 
     def suite_rows(self, suite: "Suite") -> int:
         """Rows of the suite that `groups` numbers before the dataset's: as often as there are files with rows."""
+
+    def read(self, batch: int) -> RowBatch:
+        """The rows of one batch."""
 
     def groups(self, suite: "Suite", rows: Members, threshold: float) -> Members:
         """Near duplicates among the suite's rows and the `rows` of the dataset; see `deciding.Near`."""
@@ -88,6 +92,9 @@ class OneMachine(AbstractContextManager["OneMachine"]):
         facts, self._signed = self._log.close()
         return facts
 
+    def read(self, batch: int) -> RowBatch:
+        return self._spool[batch]
+
     def suite_rows(self, suite: Suite) -> int:
         return len(suite.signed(self._templates))
 
@@ -102,7 +109,7 @@ class OneMachine(AbstractContextManager["OneMachine"]):
 
     def write(self, parts: Sequence[Part], columns: RowColumns, kind: DatasetKind, folder: Path) -> None:
         def write(part: Part) -> None:
-            write_part(part, self._spool.__getitem__, columns, kind, folder / part.name)
+            write_part(part, self.read, columns, kind, folder / part.name)
 
         for count, _ in enumerate(self._workers.map(write, parts), 1):
             self._context.check_interrupted()

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from tunesmith.contracts.datasets import DropReason, ProblemCode, RowCounts, RowFormat
 from tunesmith.contracts.errors import RowsUnaccounted
+from tunesmith.contracts.preparation import PiiType
 
 if TYPE_CHECKING:
     from batch_jobs.prepare.scanning import Scanned
@@ -49,11 +50,14 @@ class Ledger:
     sources: dict[str, Tally] = field(default_factory=dict)
     formats: Counter[RowFormat] = field(default_factory=Counter)
     problems: Counter[ProblemCode] = field(default_factory=Counter)
+    pii: Counter[PiiType] = field(default_factory=Counter)
+    """What was found and redacted."""
     characters: int = 0
     """Of the training split."""
 
     def take(self, scanned: "Scanned") -> None:
         self.formats += scanned.formats
+        self.pii += scanned.pii
         self.problems.update(row.problem.code for row in scanned.quarantined)
 
     def tally(self, uri: str) -> Tally:

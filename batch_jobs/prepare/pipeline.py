@@ -16,18 +16,21 @@ from pathlib import Path
 import numpy as np
 
 from batch_jobs.harness.main import JobContext
+from batch_jobs.prepare.balancing import surplus
 from batch_jobs.prepare.columns import RowColumns
-from batch_jobs.prepare.deciding import KEPT, REASONS, Decisions, decide
+from batch_jobs.prepare.deciding import KEPT, REASONS, TRAIN, Decisions, decide
 from batch_jobs.prepare.engine import Engine, OneMachine
 from batch_jobs.prepare.facts import RowFacts
 from batch_jobs.prepare.frozen import Frozen
+from batch_jobs.prepare.labelling import is_asked, label_rows
 from batch_jobs.prepare.ledger import Ledger
 from batch_jobs.prepare.quarantine import QUARANTINE
 from batch_jobs.prepare.scanning import Scanner
 from batch_jobs.prepare.writing import plan_parts
-from tunesmith.contracts.datasets import KIND_OF, DatasetKind, RowFormat, Source, SourceKind, Split
+from tunesmith.contracts.datasets import KIND_OF, DatasetKind, DropReason, RowFormat, Source, SourceKind, Split
 from tunesmith.contracts.errors import InvalidInput
 from tunesmith.contracts.jobs import PrepareParams
+from tunesmith.contracts.recipes import PrepareRecipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +69,15 @@ def prepare_with(
         lambda rows: engine.groups(suite, rows, recipe.deduplicate.threshold),
     )
     context.check_interrupted()
+    labelling = label_rows(engine.read, len(engine.lengths), recipe.label) if is_asked(recipe.label) else None
+    labels = labelling.labels if labelling else None
+    columns = RowColumns(facts, [source.uri for source in sources], languages, recipe.quality.measure, labels)
+    _balance(decided, columns, recipe)
     _settle(ledger, sources, facts, decided)
 
     split_of_rows = np.where(decided.kept, decided.split, -1).astype(np.int8)
     parts = plan_parts(split_of_rows, facts.size, engine.lengths)
-    engine.write(parts, RowColumns(facts, [s.uri for s in sources], languages, recipe.quality.measure), kind, folder)
+    engine.write(parts, columns, kind, folder)
     files = {split: [part.name for part in parts if part.split == split] for split in Split}
     rows = {split: sum(part.rows for part in parts if part.split == split) for split in Split}
     return Prepared(ledger, kind, files, rows)
@@ -89,6 +96,17 @@ def _scan_all(engine: Engine, sources: Sequence[Source], ledger: Ledger, folder:
                 tally.take(scanned)
                 ledger.take(scanned)
                 quarantine.writelines(row.line(source.uri) for row in scanned.quarantined)
+
+
+def _balance(decided: Decisions, columns: RowColumns, recipe: PrepareRecipe) -> None:
+    """Cut the training split down where one group outweighs the others."""
+    if recipe.balance.by is None:
+        return
+    rows = np.flatnonzero(decided.kept & (decided.split == TRAIN))
+    group, names = columns.groups(rows, recipe.balance.by)
+    dropped = np.zeros(len(decided.fate), np.bool_)
+    dropped[surplus(rows, group, names, columns.facts, recipe.balance, recipe.seed)] = True
+    decided.drop(dropped, DropReason.BALANCED_AWAY)
 
 
 def _settle(ledger: Ledger, sources: Sequence[Source], facts: RowFacts, decided: Decisions) -> None:

@@ -17,6 +17,8 @@ from batch_jobs.prepare.canonical import Row
 from batch_jobs.prepare.checking.chat_lines import LEFT, TAKEN, take_chats
 from batch_jobs.prepare.checking.files import FileChecks
 from batch_jobs.prepare.checking.problems import BadRow
+from batch_jobs.prepare.cleaning.pii.detector import Detector
+from batch_jobs.prepare.cleaning.pii.redacting import redact
 from batch_jobs.prepare.cleaning.unicode import count_characters, normalise
 from batch_jobs.prepare.deciding import REASONS, positions
 from batch_jobs.prepare.deduplicating.contamination import EvaluationRuns
@@ -26,9 +28,10 @@ from batch_jobs.prepare.facts import RowFacts
 from batch_jobs.prepare.quarantine import Quarantined
 from batch_jobs.prepare.reading.blocks import Block
 from batch_jobs.prepare.signals import quality
-from batch_jobs.prepare.signals.language import Languages
+from batch_jobs.prepare.signals.language import UNKNOWN, Languages
 from batch_jobs.prepare.signals.toxicity import toxicity
 from tunesmith.contracts.datasets import KIND_OF, DatasetKind, DropReason, RowFormat
+from tunesmith.contracts.preparation import PiiType
 from tunesmith.contracts.recipes import PrepareRecipe
 
 OTHER_LANGUAGE = 1 + REASONS.index(DropReason.OTHER_LANGUAGE)
@@ -56,16 +59,24 @@ class Scanned:
     rows_in: int
     blank: int
     formats: Counter[RowFormat] = field(default_factory=Counter)
-    pii: Counter[str] = field(default_factory=Counter)
+    pii: Counter[PiiType] = field(default_factory=Counter)
     consumed: int = 0
 
 
 class Scanner:
     """Scans blocks; safe to use from many threads."""
 
-    def __init__(self, recipe: PrepareRecipe, frozen_prompts: Hashes, evaluations: EvaluationRuns | None = None):
-        self.recipe = self._recipe = recipe
+    def __init__(
+        self,
+        recipe: PrepareRecipe,
+        frozen_prompts: Hashes,
+        evaluations: EvaluationRuns | None = None,
+        key: bytes | None = None,
+    ):
+        """`key` is what pseudonyms are made with, where the recipe asks for them."""
+        self.recipe = recipe
         self._frozen, self._evaluations = frozen_prompts, evaluations
+        self._detector, self._key = Detector(recipe.redact.types) if recipe.redact.types else None, key
         self._languages = Languages() if recipe.language.detect else None
         kept = {"und", *recipe.language.keep}
         self._kept_languages = [code for code, name in enumerate(self.languages) if name in kept]
@@ -77,7 +88,7 @@ class Scanner:
 
     def begin(self, source: int, uri: str, block: Block) -> FileScan:
         """Learn from a file's first block what its rows are and what they all share."""
-        checks = FileChecks.of(block, uri, self._recipe)
+        checks = FileChecks.of(block, uri, self.recipe)
         head = _head(block, SAMPLED_BYTES)
         batch, _ = rows_of(head, checks)
         return FileScan(source, uri, checks, learn_template(batch.row_texts))
@@ -85,12 +96,14 @@ class Scanner:
     def scan(self, file: FileScan, block: Block) -> Scanned:
         batch, quarantined = rows_of(block, file.checks)
         blank = block.rows - len(batch) - len(quarantined)
-        texts, _ = normalise(batch.texts, self._recipe.normalise)
+        texts, _ = normalise(batch.texts, self.recipe.normalise)
         batch = replace(batch, texts=texts)
+        batch, pii, has_pii = self._redacted(batch)
         prints = fingerprints(batch)
         signed, comparable = signatures(batch.row_texts, file.template)
         batch.learnable = self._learnable(batch, prints)
         facts = self._facts(file, batch, prints, comparable)
+        facts.pii = has_pii
         self._measure(batch, facts)
         return Scanned(
             batch,
@@ -100,8 +113,14 @@ class Scanner:
             rows_in=block.rows,
             blank=blank,
             formats=_count_formats(batch),
+            pii=pii,
             consumed=block.consumed,
         )
+
+    def _redacted(self, batch: RowBatch) -> tuple[RowBatch, Counter[PiiType], NDArray[np.bool_]]:
+        if self._detector is None:
+            return batch, Counter(), np.zeros(len(batch), np.bool_)
+        return redact(batch, self._detector, self.recipe.redact.style, self._key)
 
     def _facts(self, file: FileScan, batch: RowBatch, prints: Fingerprints, comparable: NDArray[np.bool_]) -> RowFacts:
         rows = len(batch)
@@ -124,7 +143,7 @@ class Scanner:
 
     def _groups(self, batch: RowBatch, prints: Fingerprints) -> Hashes:
         """What decides each row's split: the value of `group_by`, or the prompt."""
-        key = self._recipe.group_by
+        key = self.recipe.group_by
         if key is None or not batch.extras:
             return prints.prompt
         groups = prints.prompt.copy()
@@ -135,15 +154,15 @@ class Scanner:
 
     def _measure(self, batch: RowBatch, facts: RowFacts) -> None:
         """Fill in the signals, and what they are a reason to drop."""
-        if self._recipe.quality.measure:
+        if self.recipe.quality.measure:
             measured = quality.measure(batch.row_texts)
             facts.toxicity = measured["toxicity"] = toxicity(batch.row_texts)
             facts.quality = measured["quality"]
-            facts.refused = quality.decide(measured, self._recipe.quality)
+            facts.refused = quality.decide(measured, self.recipe.quality)
         if self._languages:
             facts.language, sure = self._languages.of(batch.row_texts)
-            if self._recipe.language.keep:
-                known = sure >= self._recipe.language.min_confidence
+            if self.recipe.language.keep:
+                known = (facts.language != UNKNOWN) & (sure >= self.recipe.language.min_confidence)
                 facts.refused[known & ~np.isin(facts.language, self._kept_languages)] = OTHER_LANGUAGE
 
     def _learnable(self, batch: RowBatch, prints: Fingerprints) -> NDArray[np.bool_]:
@@ -156,8 +175,8 @@ class Scanner:
         answers = np.flatnonzero(learnable)
         asked = prints.before[answers]
         held_out = np.isin(asked, self._frozen)
-        if self._recipe.group_by is None:
-            held_out |= positions(asked, self._recipe.seed) < self._recipe.test_fraction
+        if self.recipe.group_by is None:
+            held_out |= positions(asked, self.recipe.seed) < self.recipe.test_fraction
         learnable[answers[held_out]] = False
         return learnable
 

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from batch_jobs.prepare.batches import CHOSEN, PROMPT, REJECTED, ROLES, Integers, RowBatch, join, take_rows, take_texts
-from batch_jobs.prepare.columns import RowColumns
+from batch_jobs.prepare.columns import RowColumns, named, numbers
 from tunesmith.contracts.datasets import DatasetKind, Split
 
 PART_BYTES = 32 << 20
@@ -149,10 +149,10 @@ def _table(batch: RowBatch, rows: Integers, columns: RowColumns, kind: DatasetKi
     if "desirable" in shape.names:
         made["desirable"] = [batch.extras[row].label if row in batch.extras else None for row in range(len(batch))]
     made |= {
-        "trained": pa.ListArray.from_arrays(pa.array(batch.first, pa.int32()), pa.array(batch.trained)),
+        "trained": pa.ListArray.from_arrays(numbers(batch.first.astype(np.int32), pa.int32()), _flags(batch.trained)),
         "tools": _sparse(batch, lambda extras: extras.tools),
         "extra": _sparse(batch, lambda extras: _json(extras.columns) if extras.columns else None),
-        "line": pa.array(batch.line),
+        "line": numbers(batch.line, pa.int64()),
     }
     made |= columns.arrays(rows)
     return pa.table([made[name] for name in shape.names], schema=shape)
@@ -165,11 +165,17 @@ def _messages(batch: RowBatch, part: int) -> pa.ListArray:
     first = np.searchsorted(segments, batch.first).astype(np.int32)
     fields = [_roles(batch.role[segments]), _strings(texts.buffer, texts.offsets), *_turn_extras(batch, segments)]
     struct = pa.StructArray.from_arrays(fields, fields=list(MESSAGES.value_type))
-    return pa.ListArray.from_arrays(pa.array(first), struct)
+    return pa.ListArray.from_arrays(numbers(first, pa.int32()), struct)
 
 
 def _roles(codes: NDArray[np.uint8]) -> pa.Array:
-    return pa.DictionaryArray.from_arrays(pa.array(codes.astype(np.int8)), pa.array(ROLES)).cast(pa.string())
+    return named(codes, ROLES)
+
+
+def _flags(values: NDArray[np.bool_]) -> pa.Array:
+    """Arrow holds truth values as bits."""
+    bits = np.packbits(values, bitorder="little")
+    return pa.Array.from_buffers(pa.bool_(), len(values), [None, pa.py_buffer(bits)])
 
 
 def _strings(buffer: NDArray[np.uint8], offsets: Integers) -> pa.Array:

@@ -25,7 +25,7 @@ from batch_jobs.prepare.deduplicating.groups import Members, bands_for, componen
 from batch_jobs.prepare.deduplicating.signatures import PLACES, Signatures, Template
 from batch_jobs.prepare.engine import Suite, pinned_version
 from batch_jobs.prepare.facts import NO_FACTS, RowFacts, join_facts
-from batch_jobs.prepare.line_blocks import read_blocks
+from batch_jobs.prepare.reading.files import read_blocks
 from batch_jobs.prepare.scanning import FileScan, Scanner
 from batch_jobs.prepare.spool import read_rows, write_rows
 from batch_jobs.prepare.threads import Workers
@@ -87,6 +87,9 @@ class Cluster(AbstractContextManager["Cluster"]):
     def facts(self) -> RowFacts:
         return join_facts([NO_FACTS, *self._facts])
 
+    def read(self, batch: int) -> RowBatch:
+        return fetch_rows(self._shared, batch, self._lines_before[batch], self._context.workdir)
+
     def suite_rows(self, suite: Suite) -> int:
         return len(suite.signed(self._templates))
 
@@ -146,18 +149,21 @@ def write_piece(shared: Shared, part: Part, before: Sequence[int], columns: RowC
     """Write one part of the second pass into the scratch folder."""
     storage = Storage()
     with tempfile.TemporaryDirectory() as folder:
-
-        def read(number: int) -> RowBatch:
-            rows = Path(folder) / f"{number}.rows"
-            if not rows.exists():
-                storage.download(shared.of(number, "rows"), rows)
-            batch = read_rows(rows)
-            batch.line += before[number]
-            return batch
-
-        write_part(part, read, columns, kind, Path(folder) / part.name)
+        write_part(
+            part, lambda n: fetch_rows(shared, n, before[n], Path(folder)), columns, kind, Path(folder) / part.name
+        )
         storage.upload(Path(folder) / part.name, shared.scratch + part.name)
     return part.name
+
+
+def fetch_rows(shared: Shared, number: int, lines_before: int, folder: Path) -> RowBatch:
+    """The rows of one piece, with line numbers of the whole file."""
+    rows = folder / f"{number}.rows"
+    if not rows.exists():
+        Storage().download(shared.of(number, "rows"), rows)
+    batch = read_rows(rows)
+    batch.line += lines_before
+    return batch
 
 
 def _each(numbers: range, work: Callable[[int], Any], answers: daft.DataType) -> None:

@@ -18,6 +18,7 @@ from batch_jobs.prepare.quarantine import Quarantined
 from batch_jobs.prepare.scanning import Scanned
 from tunesmith.adapters.storage import Storage
 from tunesmith.contracts.datasets import ProblemCode, RowFormat
+from tunesmith.contracts.preparation import PiiType
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ class Told:
     rows_in: int
     blank: int
     formats: Counter[RowFormat]
-    pii: Counter[str]
+    pii: Counter[PiiType]
     template: Template | None
     """Of a file that was scanned whole; those of a cut file share one."""
 
@@ -41,7 +42,7 @@ class Told:
         for row in (row for scan in scans for row in scan.quarantined):
             rows.append(Quarantined(row.number, row.offset + begins, row.problem, row.raw, row.length))
         formats: Counter[RowFormat] = Counter()
-        pii: Counter[str] = Counter()
+        pii: Counter[PiiType] = Counter()
         for scan in scans:
             formats += scan.formats
             pii += scan.pii
@@ -82,7 +83,7 @@ def read_told(storage: Storage, uri: str) -> Told:
         words["rows_in"],
         words["blank"],
         Counter({RowFormat(name): count for name, count in words["formats"].items()}),
-        Counter(words["pii"]),
+        Counter({PiiType(name): count for name, count in words["pii"].items()}),
         Template.of(found["template"]) if "template" in found else None,
     )
 
