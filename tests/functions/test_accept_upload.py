@@ -113,7 +113,7 @@ def test_event_about_no_upload_is_ignored(edges, context, event, case):
 
 
 @pytest.mark.parametrize(
-    "key", ["uploads/lone.jsonl", "uploads/Docs/d/f.jsonl", "uploads/docs/d/..", "uploads/a/b/c/d"]
+    "key", ["uploads/lone.jsonl", "uploads/Docs/d/f.jsonl", "uploads/docs/d/..", "uploads/a/B/c/_dataset.json"]
 )
 def test_upload_under_a_key_that_names_no_dataset_is_refused(edges, context, key):
     with pytest.raises(InvalidInput, match="expected uploads/<project>/<dataset>/<file>"):

@@ -52,6 +52,29 @@ def size_of(bucket: str, key: str, version_id: str) -> int:
         raise SourceGone(f"{s3_uri(bucket, key)} version {version_id} was deleted before it was accepted") from error
 
 
+def read_version(bucket: str, key: str, version_id: str) -> bytes:
+    """Raises SourceGone where the version was removed."""
+    try:
+        return bytes(client().get_object(Bucket=bucket, Key=key, VersionId=version_id)["Body"].read())
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in ABSENT:
+            raise
+        raise SourceGone(f"{s3_uri(bucket, key)} version {version_id} was deleted") from error
+
+
+def version_of(bucket: str, key: str, version_id: str | None) -> StoredVersion:
+    """This version of the key, or its newest. Raises NotFound where there is none."""
+    wanted = {"VersionId": version_id} if version_id else {}
+    try:
+        found = client().head_object(Bucket=bucket, Key=key, **wanted)
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in ABSENT | {"400"}:
+            raise
+        version = f" version {version_id}" if version_id else ""
+        raise NotFound(f"no object {s3_uri(bucket, key)}{version}") from error
+    return StoredVersion(key, found["VersionId"], found["ContentLength"])
+
+
 def versions_under(bucket: str, prefix: str) -> Iterator[StoredVersion]:
     """Every version below the prefix whose key is not deleted.
 

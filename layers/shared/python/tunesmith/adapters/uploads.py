@@ -6,18 +6,18 @@ upload, its dataset version and its queued run in one transaction. The run's row
 
 from dataclasses import dataclass
 
-from tunesmith.adapters import bases, datasets, dynamo, objects, recipes, runs
+from tunesmith.adapters import bases, datasets, dynamo, folders, objects, recipes, runs
 from tunesmith.adapters.dynamo import Put
 from tunesmith.contracts import identity
 from tunesmith.contracts.artifacts import UPLOADS_PREFIX
 from tunesmith.contracts.base import Timestamp
 from tunesmith.contracts.datasets import Upload
 from tunesmith.contracts.environment import AcceptUploadEnv
-from tunesmith.contracts.errors import Conflict
+from tunesmith.contracts.errors import Conflict, InvalidInput
 from tunesmith.contracts.events import ObjectCreated
 from tunesmith.contracts.runs import Run, RunStatus
 from tunesmith.domain import accepting
-from tunesmith.domain.accepting import Acceptance
+from tunesmith.domain.accepting import Acceptance, FolderContents
 
 KEY = ("upload_id",)
 
@@ -46,12 +46,22 @@ def accept(env: AcceptUploadEnv, found: ObjectCreated, now: Timestamp) -> Outcom
     size = objects.size_of(found.bucket, found.key, version_id)
     pinned = recipes.pinned_recipe(env.uploads_bucket, place.project)
     base = bases.find_base(env.models_bucket, pinned.recipe.base_model)
-    acceptance = accepting.accept_upload(found, size, pinned, base, now)
+    acceptance = accepting.accept_upload(found, size, pinned, base, now, _contents(found, version_id, size))
     if dynamo.transact(_writes(env, acceptance)):
         return Outcome(acceptance.upload, repeated=False, refusal=acceptance.refusal)
     if known := find_upload(env.uploads_table, upload_id):
         return Outcome(known, repeated=True)
     raise Conflict(f"upload {upload_id} of {found.key} was neither written nor found; deliver the event again")
+
+
+def _contents(found: ObjectCreated, version_id: str, size: int) -> FolderContents | None:
+    """A list that cannot be followed is told, not raised: the folder must still be recorded."""
+    if not accepting.is_folder_list(found.key):
+        return None
+    try:
+        return FolderContents(folders.pinned_sources(found.bucket, found.key, version_id, size))
+    except InvalidInput as error:
+        return FolderContents([], problem=str(error))
 
 
 def find_upload(table: str, upload_id: str) -> Upload | None:

@@ -1,6 +1,7 @@
 """The layout of the buckets. Nobody else in the repository spells a key.
 
 uploads     uploads/<project>/<dataset>/<file>          what people upload
+            uploads/<project>/<dataset>/<folder>/...    many files as one dataset, complete by its _dataset.json
             projects/<project>/recipe.yaml              their recipe
 artifacts   datasets/<project>/<dataset>/<version>/     Parquet splits, quarantine, manifest
             runs/<run_id>/<job>/{params,result,progress,failure}.json
@@ -23,6 +24,13 @@ TRAFFIC_PREFIX = "traffic/"
 CARDS_PREFIX = "cards/"
 UPLOAD_KEY = re.compile(
     r"^uploads/(?P<project>[a-z0-9][a-z0-9-]{0,62})/(?P<dataset>[a-z0-9][a-z0-9-]{0,62})/(?P<file>[^/\x00-\x1f]{1,255})$"
+)
+
+FOLDER_LIST = "_dataset.json"
+FOLDER_MEMBER = re.compile(r"^uploads/[^/]+/[^/]+/.+/[^/]+$", re.DOTALL)
+FOLDER_LIST_KEY = re.compile(
+    r"^uploads/(?P<project>[a-z0-9][a-z0-9-]{0,62})/(?P<dataset>[a-z0-9][a-z0-9-]{0,62})/"
+    r"(?P<file>(?:[^/\x00-\x1f]{1,255}/)+_dataset\.json)$"
 )
 
 

@@ -6,7 +6,14 @@ The clock, what lies in the buckets and the recipe that was read are passed in; 
 from dataclasses import dataclass
 
 from tunesmith.contracts import identity
-from tunesmith.contracts.artifacts import UPLOAD_KEY, UPLOADS_PREFIX, s3_uri
+from tunesmith.contracts.artifacts import (
+    FOLDER_LIST,
+    FOLDER_LIST_KEY,
+    FOLDER_MEMBER,
+    UPLOAD_KEY,
+    UPLOADS_PREFIX,
+    s3_uri,
+)
 from tunesmith.contracts.base import Timestamp
 from tunesmith.contracts.datasets import DatasetVersion, Source, SourceKind, Upload
 from tunesmith.contracts.errors import ForgedEvent, InvalidInput
@@ -43,6 +50,14 @@ class PinnedRecipe:
 
     recipe: Recipe
     version_id: str | None
+    problem: str | None = None
+
+
+@dataclass(frozen=True)
+class FolderContents:
+    """What a folder's list names, each file pinned. `problem` says why the list could not be followed."""
+
+    sources: list[Source]
     problem: str | None = None
 
 
@@ -85,13 +100,21 @@ def check_origin(found: ObjectCreated, ours: Origin) -> None:
 
 
 def is_upload(key: str) -> bool:
-    """Whether the key lies where people upload; a key that ends in a slash is only a folder's marker."""
-    return key.startswith(UPLOADS_PREFIX) and not key.endswith("/")
+    """Whether the key lies where people upload. A key that ends in a slash is only a folder's marker, and the files
+    of a folder wait for its list."""
+    if not key.startswith(UPLOADS_PREFIX) or key.endswith("/"):
+        return False
+    return is_folder_list(key) or FOLDER_MEMBER.fullmatch(key) is None
+
+
+def is_folder_list(key: str) -> bool:
+    """Whether this object completes a folder."""
+    return FOLDER_MEMBER.fullmatch(key) is not None and key.endswith(f"/{FOLDER_LIST}")
 
 
 def upload_place(key: str) -> UploadPlace:
-    match = UPLOAD_KEY.fullmatch(key)
-    if match is None or match["file"] in (".", ".."):
+    match = UPLOAD_KEY.fullmatch(key) or FOLDER_LIST_KEY.fullmatch(key)
+    if match is None or any(part in (".", "..") for part in match["file"].split("/")):
         raise InvalidInput(
             f"key {key!r}: expected uploads/<project>/<dataset>/<file>, where project and dataset are lower-case "
             "letters, digits and hyphens; upload the file again under such a key"
@@ -110,12 +133,21 @@ def pinned_version(found: ObjectCreated) -> str:
 
 
 def accept_upload(
-    found: ObjectCreated, size: int, pinned: PinnedRecipe, base: ModelReference | None, now: Timestamp
+    found: ObjectCreated,
+    size: int,
+    pinned: PinnedRecipe,
+    base: ModelReference | None,
+    now: Timestamp,
+    contents: FolderContents | None = None,
 ) -> Acceptance:
-    """The upload, and the run it asks for. `base` is None where the recipe names a base model that is not there."""
-    place, recipe, refusal = upload_place(found.key), pinned.recipe, _refusal(pinned, base)
+    """The upload, and the run it asks for. `base` is None where the recipe names a base model that is not there;
+    `contents` is None where the upload is a file of its own."""
+    contents = contents or FolderContents([])
+    place, recipe = upload_place(found.key), pinned.recipe
+    refusal = contents.problem or _refusal(pinned, base)
     upload_id = identity.upload_id(found.bucket, found.key, pinned_version(found))
-    version = identity.dataset_version_id([upload_id], recipe.prepare.model_dump(mode="json"))
+    ids = [upload_id, *(member.source_id for member in contents.sources)]
+    version = identity.dataset_version_id(ids, recipe.prepare.model_dump(mode="json"))
     wanted = refusal or recipe.on_upload is not OnUpload.NOTHING
     source = Source(
         kind=SourceKind.UPLOAD,
@@ -124,7 +156,8 @@ def accept_upload(
         version_id=pinned_version(found),
     )
     usable = UNRESOLVED if refusal or base is None else base
-    request = _request(place, source, version, recipe, usable, now) if wanted else None
+    sources = contents.sources or [source]
+    request = _request(place, sources, upload_id, version, recipe, usable, now) if wanted else None
     upload = Upload(
         upload_id=upload_id,
         project=place.project,
@@ -154,18 +187,24 @@ def _refusal(pinned: PinnedRecipe, base: ModelReference | None) -> str | None:
 
 
 def _request(
-    place: UploadPlace, source: Source, version: str, recipe: Recipe, base: ModelReference, now: Timestamp
+    place: UploadPlace,
+    sources: list[Source],
+    upload_id: str,
+    version: str,
+    recipe: Recipe,
+    base: ModelReference,
+    now: Timestamp,
 ) -> RunRequest:
     return RunRequest(
         run_id=identity.run_id(version, recipe.model_dump(mode="json"), base.digest, attempt=1),
         project=place.project,
         dataset=place.dataset,
         dataset_version=version,
-        sources=[source],
+        sources=sources,
         model=recipe.model or place.project,
         base=base,
         recipe=recipe,
         trigger=Trigger.UPLOAD,
-        trigger_id=source.source_id,
+        trigger_id=upload_id,
         created_at=now,
     )
