@@ -33,6 +33,8 @@ class RowFacts:
     language: NDArray[np.uint16]
     """Index into signals.language's codes."""
     pii: NDArray[np.bool_]
+    raw: NDArray[np.uint64]
+    """Hash of the row as it came in."""
     size: NDArray[np.int64]
     """Bytes of text."""
     characters: NDArray[np.int64]
@@ -54,6 +56,7 @@ NO_FACTS = RowFacts(
     toxicity=np.empty(0, np.float32),
     language=np.empty(0, np.uint16),
     pii=np.empty(0, np.bool_),
+    raw=np.empty(0, np.uint64),
     size=np.empty(0, np.int64),
     characters=np.empty(0, np.int64),
 )

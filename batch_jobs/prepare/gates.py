@@ -14,7 +14,7 @@ from tunesmith.contracts.recipes import PrepareRecipe
 def check_quality(params: PrepareParams, prepared: Prepared, folder: Path, storage: Storage) -> None:
     """Raises NothingToTrain or QualityGateFailed, with the counts and where the bad rows are written."""
     counts = prepared.ledger.total()
-    failure = find_failure(params.recipe, counts, prepared.rows[Split.TRAIN])
+    failure = find_failure(params.recipe, counts, prepared.rows[Split.TRAIN], prepared.ledger.rows_with_pii)
     if failure is None:
         return
     quarantine = params.output_uri + QUARANTINE
@@ -27,7 +27,9 @@ def check_quality(params: PrepareParams, prepared: Prepared, folder: Path, stora
     )
 
 
-def find_failure(recipe: PrepareRecipe, counts: RowCounts, training_rows: int) -> PlatformError | None:
+def find_failure(
+    recipe: PrepareRecipe, counts: RowCounts, training_rows: int, rows_with_pii: int = 0
+) -> PlatformError | None:
     """Why these rows are no dataset, or None."""
     if counts.kept == 0:
         return NothingToTrain("no valid row is left")
@@ -39,6 +41,17 @@ def find_failure(recipe: PrepareRecipe, counts: RowCounts, training_rows: int) -
         return QualityGateFailed(
             f"{share:.1%} of the rows are bad; "
             f"prepare.max_quarantined_fraction allows {recipe.max_quarantined_fraction:.1%}"
+        )
+    copies = sum(counts.dropped.get(reason, 0) for reason in (DropReason.EXACT_DUPLICATE, DropReason.NEAR_DUPLICATE))
+    if copies / present > recipe.max_duplicate_fraction:
+        return QualityGateFailed(
+            f"{copies / present:.1%} of the rows are duplicates; "
+            f"prepare.max_duplicate_fraction allows {recipe.max_duplicate_fraction:.1%}"
+        )
+    if rows_with_pii / present > recipe.max_pii_fraction:
+        return QualityGateFailed(
+            f"{rows_with_pii / present:.1%} of the rows hold personal data or secrets; "
+            f"prepare.max_pii_fraction allows {recipe.max_pii_fraction:.1%}"
         )
     if counts.kept < recipe.min_rows:
         return QualityGateFailed(f"{counts.kept} rows are left; prepare.min_rows asks for {recipe.min_rows}")

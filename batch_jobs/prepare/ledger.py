@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from tunesmith.contracts.datasets import DropReason, ProblemCode, RowCounts, RowFormat
+from tunesmith.contracts.datasets import DropReason, ProblemCode, RowCounts, RowFormat, RowSums
 from tunesmith.contracts.errors import RowsUnaccounted
 from tunesmith.contracts.preparation import PiiType
 
 if TYPE_CHECKING:
     from batch_jobs.prepare.scanning import Scanned
+
+
+KEPT, QUARANTINED = "kept", "quarantined"
 
 
 @dataclass
@@ -22,6 +25,9 @@ class Tally:
     kept: int = 0
     quarantined: int = 0
     dropped: Counter[DropReason] = field(default_factory=Counter)
+    sum_in: int = 0
+    sums_out: Counter[str] = field(default_factory=Counter)
+    """kept, quarantined or a DropReason -> sum of the hashes of these rows, modulo 2^64."""
 
     def take(self, scanned: "Scanned") -> None:
         """What a scan has settled already: all but the rows that are good so far."""
@@ -29,6 +35,9 @@ class Tally:
         self.quarantined += len(scanned.quarantined)
         if scanned.blank:
             self.dropped[DropReason.BLANK_LINE] += scanned.blank
+            self.sums_out[DropReason.BLANK_LINE] += scanned.sums.blank
+        self.sum_in += scanned.sums.rows_in
+        self.sums_out[QUARANTINED] += scanned.sums.quarantined
 
     def counts(self, place: str) -> RowCounts:
         """Raises RowsUnaccounted where a row came in and did not leave."""
@@ -42,6 +51,22 @@ class Tally:
         except ValidationError as error:
             raise RowsUnaccounted(f"{place}: {error.errors()[0]['msg']}; nothing was published") from error
 
+    def sums(self, place: str) -> RowSums:
+        """Raises RowsUnaccounted where a row that left is not the one that came in."""
+        try:
+            return RowSums(
+                rows_in=_hex(self.sum_in),
+                kept=_hex(self.sums_out[KEPT]),
+                quarantined=_hex(self.sums_out[QUARANTINED]),
+                dropped={reason: _hex(self.sums_out[reason]) for reason in DropReason if self.dropped[reason]},
+            )
+        except ValidationError as error:
+            raise RowsUnaccounted(f"{place}: {error.errors()[0]['msg']}; nothing was published") from error
+
+
+def _hex(value: int) -> str:
+    return f"{value % 2**64:016x}"
+
 
 @dataclass
 class Ledger:
@@ -52,6 +77,7 @@ class Ledger:
     problems: Counter[ProblemCode] = field(default_factory=Counter)
     pii: Counter[PiiType] = field(default_factory=Counter)
     """What was found and redacted."""
+    rows_with_pii: int = 0
     characters: int = 0
     """Of the training split."""
 
@@ -65,6 +91,9 @@ class Ledger:
 
     def by_source(self) -> dict[str, RowCounts]:
         return {uri: tally.counts(uri) for uri, tally in self.sources.items()}
+
+    def sums_by_source(self) -> dict[str, RowSums]:
+        return {uri: tally.sums(uri) for uri, tally in self.sources.items()}
 
     def total(self) -> RowCounts:
         total = Tally()

@@ -23,6 +23,7 @@ from batch_jobs.prepare.engine import Engine, OneMachine
 from batch_jobs.prepare.facts import RowFacts
 from batch_jobs.prepare.frozen import Frozen
 from batch_jobs.prepare.labelling import is_asked, label_rows
+from batch_jobs.prepare.ledger import KEPT as KEPT_ROWS
 from batch_jobs.prepare.ledger import Ledger
 from batch_jobs.prepare.quarantine import QUARANTINE
 from batch_jobs.prepare.scanning import Scanner
@@ -113,11 +114,16 @@ def _settle(ledger: Ledger, sources: Sequence[Source], facts: RowFacts, decided:
     """Count, per source, what became of each row."""
     fates = np.zeros((len(sources), len(REASONS) + 1), np.int64)
     np.add.at(fates, (facts.source, decided.fate), 1)
-    for source, counts in zip(sources, fates.tolist(), strict=True):
+    hashes = np.zeros(fates.shape, np.uint64)
+    np.add.at(hashes, (facts.source, decided.fate), facts.raw)
+    for source, counts, sums in zip(sources, fates.tolist(), hashes.tolist(), strict=True):
         tally = ledger.tally(source.uri)
+        tally.sums_out[KEPT_ROWS] += sums[KEPT]
+        tally.sums_out.update(dict(zip(REASONS, sums[1:], strict=True)))
         tally.kept += counts[KEPT]
         tally.dropped.update({reason: count for reason, count in zip(REASONS, counts[1:], strict=True) if count})
     trained = decided.kept & (decided.split == list(Split).index(Split.TRAIN))
+    ledger.rows_with_pii = int(facts.pii.sum())
     ledger.characters = int(facts.characters[trained].sum())
 
 

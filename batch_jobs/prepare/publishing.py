@@ -67,8 +67,10 @@ def _describe(params: PrepareParams, prepared: Prepared, folder: Path) -> Datase
         kind=prepared.kind,
         counts=ledger.total(),
         counts_by_source=ledger.by_source(),
+        sums_by_source=ledger.sums_by_source(),
         formats=dict(sorted(ledger.formats.items())),
         problems=dict(sorted(ledger.problems.items())),
+        pii={kind: ledger.pii[kind] for kind in sorted(ledger.pii)},
         splits=splits,
         quarantine=file_entry(folder, QUARANTINE),
         content_digest=digest(

@@ -30,6 +30,7 @@ from batch_jobs.prepare.reading.blocks import Block
 from batch_jobs.prepare.signals import quality
 from batch_jobs.prepare.signals.language import UNKNOWN, Languages
 from batch_jobs.prepare.signals.toxicity import toxicity
+from batch_jobs.prepare.sums import BlockSums, block_sums, is_blank
 from tunesmith.contracts.datasets import KIND_OF, DatasetKind, DropReason, RowFormat
 from tunesmith.contracts.preparation import PiiType
 from tunesmith.contracts.recipes import PrepareRecipe
@@ -58,6 +59,7 @@ class Scanned:
     quarantined: list[Quarantined]
     rows_in: int
     blank: int
+    sums: BlockSums
     formats: Counter[RowFormat] = field(default_factory=Counter)
     pii: Counter[PiiType] = field(default_factory=Counter)
     consumed: int = 0
@@ -96,6 +98,7 @@ class Scanner:
     def scan(self, file: FileScan, block: Block) -> Scanned:
         batch, quarantined = rows_of(block, file.checks)
         blank = block.rows - len(batch) - len(quarantined)
+        sums = block_sums(block, np.searchsorted(block.numbers, batch.line), is_blank(block))
         texts, _ = normalise(batch.texts, self.recipe.normalise)
         batch = replace(batch, texts=texts)
         batch, pii, has_pii = self._redacted(batch)
@@ -103,7 +106,7 @@ class Scanner:
         signed, comparable = signatures(batch.row_texts, file.template)
         batch.learnable = self._learnable(batch, prints)
         facts = self._facts(file, batch, prints, comparable)
-        facts.pii = has_pii
+        facts.pii, facts.raw = has_pii, sums.of_rows
         self._measure(batch, facts)
         return Scanned(
             batch,
@@ -112,6 +115,7 @@ class Scanner:
             quarantined,
             rows_in=block.rows,
             blank=blank,
+            sums=sums,
             formats=_count_formats(batch),
             pii=pii,
             consumed=block.consumed,
@@ -137,6 +141,7 @@ class Scanner:
             toxicity=np.zeros(rows, np.float32),
             language=np.zeros(rows, np.uint16),
             pii=np.zeros(rows, np.bool_),
+            raw=np.zeros(rows, np.uint64),
             size=np.diff(batch.texts.offsets[batch.first]),
             characters=_sum_in_row(count_characters(batch.texts), batch.first),
         )

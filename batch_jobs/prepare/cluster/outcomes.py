@@ -5,7 +5,7 @@ import io
 import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from batch_jobs.prepare.deduplicating.signatures import Template
 from batch_jobs.prepare.facts import NO_FACTS, RowFacts, join_facts
 from batch_jobs.prepare.quarantine import Quarantined
 from batch_jobs.prepare.scanning import Scanned
+from batch_jobs.prepare.sums import BlockSums, join_sums
 from tunesmith.adapters.storage import Storage
 from tunesmith.contracts.datasets import ProblemCode, RowFormat
 from tunesmith.contracts.preparation import PiiType
@@ -30,6 +31,8 @@ class Told:
     quarantined: list[Quarantined]
     rows_in: int
     blank: int
+    sums: BlockSums
+    """Without those of single rows, which the facts have."""
     formats: Counter[RowFormat]
     pii: Counter[PiiType]
     template: Template | None
@@ -48,12 +51,12 @@ class Told:
             pii += scan.pii
         facts = join_facts([NO_FACTS, *(scan.facts for scan in scans)])
         rows_in, blank = sum(scan.rows_in for scan in scans), sum(scan.blank for scan in scans)
-        return cls(facts, rows, rows_in, blank, formats, pii, template)
+        return cls(facts, rows, rows_in, blank, join_sums([scan.sums for scan in scans]), formats, pii, template)
 
     def moved(self, lines: int) -> "Told":
         """With line numbers of the whole file: `lines` stand before the piece."""
         rows = [Quarantined(q.number + lines, q.offset, q.problem, q.raw, q.length) for q in self.quarantined]
-        return Told(self.facts, rows, self.rows_in, self.blank, self.formats, self.pii, self.template)
+        return replace(self, quarantined=rows)
 
 
 def write_told(storage: Storage, uri: str, told: Told) -> None:
@@ -65,6 +68,7 @@ def write_told(storage: Storage, uri: str, told: Told) -> None:
         "quarantined": [_plain(row) for row in told.quarantined],
         "rows_in": told.rows_in,
         "blank": told.blank,
+        "sums": [told.sums.rows_in, told.sums.blank, told.sums.quarantined],
         "formats": told.formats,
         "pii": told.pii,
     }
@@ -82,6 +86,7 @@ def read_told(storage: Storage, uri: str) -> Told:
         [_quarantined(row) for row in words["quarantined"]],
         words["rows_in"],
         words["blank"],
+        BlockSums(*words["sums"], found["raw"]),
         Counter({RowFormat(name): count for name, count in words["formats"].items()}),
         Counter({PiiType(name): count for name, count in words["pii"].items()}),
         Template.of(found["template"]) if "template" in found else None,

@@ -69,7 +69,7 @@ def _fingerprint(buffer, offsets, role, part, trained, first, row, prompt, befor
             if role[segment] == ASSISTANT and part[segment] == 0:
                 prompt[index], answered = high, True
             start, end = _strip(buffer, offsets[segment], offsets[segment + 1])
-            one, two = _murmur(buffer, start, end, np.uint64(role[segment]) * np.uint64(8) + np.uint64(part[segment]))
+            one, two = murmur(buffer, start, end, np.uint64(role[segment]) * np.uint64(8) + np.uint64(part[segment]))
             if role[segment] == ASSISTANT and not trained[segment]:
                 weights = _mix(weights ^ np.uint64(segment - first[index] + 1))
             high = _mix(high ^ one) + np.uint64(0x52DCE729)
@@ -119,7 +119,7 @@ def _rotate(value, by):
 
 
 @compiled
-def _murmur(buffer, start, end, seed):
+def murmur(buffer, start, end, seed):
     """MurmurHash3 x64 128 of `buffer[start:end]`, its last partial block zero-padded with its length folded in."""
     c1, c2 = np.uint64(0x87C37B91114253D5), np.uint64(0x4CF5AD432745937F)
     one = two = seed

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from batch_jobs.harness.main import run_job
 from batch_jobs.prepare.__main__ import prepare
 from tests.batch_jobs.harness.crashing import Crash, CrashingStorage
-from tunesmith.contracts.datasets import DatasetManifest, DropReason, ProblemCode, Source, SourceKind, Split
+from tunesmith.contracts.datasets import DatasetManifest, DropReason, ProblemCode, RowSums, Source, SourceKind, Split
 from tunesmith.contracts.identity import digest
 from tunesmith.contracts.jobs import ExitCode, JobName, PrepareParams, PrepareResult
 from tunesmith.contracts.recipes import PrepareRecipe
@@ -85,6 +85,31 @@ def test_every_row_is_kept_quarantined_or_dropped_with_its_reason(place: Workpla
     assert manifest.problems == {ProblemCode.NOT_JSON: 1, ProblemCode.LINE_TOO_LONG: 1}
     assert sum(entry.rows for entry in manifest.splits.values()) == 40
     assert sum(part.rows_in for part in manifest.counts_by_source.values()) == 46
+
+
+def test_sums_of_the_rows_that_left_are_those_of_the_rows_that_came_in(place: Workplace) -> None:
+    lines = [row(f"question {number}") for number in range(40)] + [b"", b'{"cut', row("question 1")]
+    params = place.params(place.source("a.jsonl", b"\n".join(lines)))
+    sums = place.manifest(params).sums_by_source[params.sources[0].uri]
+    assert set(sums.dropped) == {DropReason.BLANK_LINE, DropReason.EXACT_DUPLICATE}
+    assert len({sums.rows_in, sums.kept, sums.quarantined}) == 3
+    with pytest.raises(ValueError, match="rows are not those that came in"):
+        RowSums.model_validate(sums.model_dump() | {"kept": sums.quarantined})
+    other = place.params(place.source("b.jsonl", b"\n".join(lines[::-1])), name="backwards")
+    assert place.manifest(other).sums_by_source[other.sources[0].uri].rows_in == sums.rows_in
+
+
+def test_too_many_duplicates_or_too_much_personal_data_stops_the_run(
+    place: Workplace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copies = place.source("a.jsonl", b"\n".join([row("again")] * 9 + [row(f"one {n}") for n in range(30)]))
+    strict = EASY.model_copy(update={"max_duplicate_fraction": 0.1})
+    assert place.run(place.params(copies, recipe=strict)) == ExitCode.BAD_INPUT
+    assert "20.5% of the rows are duplicates" in capsys.readouterr().err
+    personal = place.source("b.jsonl", b"\n".join(row(f"mail user{n}@example.com") for n in range(30)))
+    careful = EASY.model_copy(update={"max_pii_fraction": 0.5})
+    assert place.run(place.params(personal, recipe=careful, name="careful")) == ExitCode.BAD_INPUT
+    assert "100.0% of the rows hold personal data" in capsys.readouterr().err
 
 
 def test_quarantine_says_where_why_and_what(place: Workplace) -> None:

@@ -1,8 +1,9 @@
 """Datasets: what was uploaded, what was kept of it, and what was not and why."""
 
 from enum import StrEnum
+from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from tunesmith.contracts.base import Contract, Digest, Name, Timestamp, Uri
 from tunesmith.contracts.identity import digest
@@ -173,6 +174,26 @@ class RowCounts(Contract):
         return self
 
 
+RowSum = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")]
+"""The sum, modulo 2^64, of the 64-bit hashes of some rows as they came in; 16 hexadecimal digits."""
+
+
+class RowSums(Contract):
+    """The conservation law once more, on contents: what left is what came in, not only as many."""
+
+    rows_in: RowSum
+    kept: RowSum
+    quarantined: RowSum
+    dropped: dict[DropReason, RowSum] = {}
+
+    @model_validator(mode="after")
+    def conserves_rows(self) -> "RowSums":
+        out = sum(int(value, 16) for value in (self.kept, self.quarantined, *self.dropped.values())) % 2**64
+        if out != int(self.rows_in, 16):
+            raise ValueError(f"rows are not those that came in: sum {self.rows_in} in, {out:016x} out")
+        return self
+
+
 class FileEntry(Contract):
     """A file of a content-addressed folder."""
 
@@ -203,8 +224,10 @@ class DatasetManifest(Contract):
     kind: DatasetKind
     counts: RowCounts
     counts_by_source: dict[Uri, RowCounts]
+    sums_by_source: dict[Uri, RowSums] = {}
     formats: dict[RowFormat, int]
     problems: dict[ProblemCode, int]
+    pii: dict[str, int] = Field(default={}, description="values that were found and redacted")
     splits: dict[Split, SplitEntry]
     quarantine: FileEntry
     content_digest: Digest = Field(description="over the digests of the splits")
