@@ -21,9 +21,9 @@ from batch_jobs.prepare.checking.swaps import Swaps
 from batch_jobs.prepare.cleaning.unicode import normalise
 from batch_jobs.prepare.deduplicating.fingerprints import Hashes, fingerprints
 from batch_jobs.prepare.deduplicating.groups import first_equal
-from batch_jobs.prepare.line_blocks import read_blocks
 from batch_jobs.prepare.quarantine import Quarantined
 from batch_jobs.prepare.reading.blocks import Block
+from batch_jobs.prepare.reading.files import read_blocks
 from batch_jobs.prepare.scanning import rows_of
 from batch_jobs.prepare.threads import Workers
 from tunesmith.contracts.checks import CheckedFile, DatasetCheck, FoundProblem, SwapEstimate

@@ -1,19 +1,61 @@
-"""A file of JSON lines, plain or compressed (gzip, zstd), as blocks."""
+"""A file of any type that may be uploaded, plain or compressed (gzip, zstd), as blocks of rows."""
 
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
 from batch_jobs.prepare.reading.blocks import Block
-from batch_jobs.prepare.reading.inflating import inflated_pieces
+from batch_jobs.prepare.reading.file_types import FileType, type_of
+from batch_jobs.prepare.reading.inflating import inflated_pieces, is_packed
 from batch_jobs.prepare.reading.json_lines import line_blocks
-from batch_jobs.prepare.reading.lines import check_text
+from batch_jobs.prepare.reading.json_values import value_blocks
+from tunesmith.contracts.errors import InvalidInput
 from tunesmith.contracts.recipes import PrepareRecipe
+
+HEAD_BYTES = 1 << 16
+"""By so much of its text a file's type is told."""
+
+Pieces = Iterator[tuple[bytes, int]]
 
 
 def read_blocks(file: Path, uri: str, recipe: PrepareRecipe) -> Iterator[Block]:
-    """Raises InvalidInput where the file is empty, of another type, broken or a bomb."""
-    pieces = (piece for piece in inflated_pieces(file, uri, recipe) if piece[0])
-    first = next(pieces, (b"", 0))
-    check_text(first[0], uri)
-    yield from line_blocks(chain([first], pieces), recipe.max_line_bytes)
+    """The rows of a file, which is called as `uri` ends.
+
+    Raises InvalidInput where it is empty, of another type than its name says, broken, cut off or a bomb: a file that
+    breaks off has given blocks before, and is refused as a whole all the same.
+    """
+    pieces = inflated_pieces(file, uri, recipe)
+    head = _head(pieces)
+    found = type_of(b"".join(piece for piece, _ in head), uri, is_packed(file))
+    yield from _blocks(found, chain(head, pieces), file, uri, recipe)
+
+
+def read_lines(file: Path, uri: str, recipe: PrepareRecipe) -> Iterator[Block]:
+    """The lines of a file that is known to hold JSON lines: a piece of a larger one may begin with anything."""
+    yield from line_blocks(inflated_pieces(file, uri, recipe), recipe.max_line_bytes)
+
+
+def check_size(size: int, uri: str, recipe: PrepareRecipe) -> None:
+    """Raises InvalidInput where the file, `size` bytes as it is stored, is too large to be fetched at all."""
+    limit = recipe.read.max_file_bytes
+    if size > limit:
+        raise InvalidInput(f"{uri}: {size} bytes are more than prepare.read.max_file_bytes ({limit}); split the file")
+
+
+def _head(pieces: Pieces) -> list[tuple[bytes, int]]:
+    head: list[tuple[bytes, int]] = []
+    size = 0
+    while size < HEAD_BYTES and (piece := next(pieces, None)):
+        head.append(piece)
+        size += len(piece[0])
+    return head
+
+
+def _blocks(found: FileType, pieces: Pieces, file: Path, uri: str, recipe: PrepareRecipe) -> Iterator[Block]:
+    limit = recipe.max_line_bytes
+    match found:
+        case FileType.JSON_LINES:
+            return line_blocks(pieces, limit)
+        case FileType.JSON_ARRAY | FileType.JSON_OBJECTS:
+            return value_blocks(pieces, uri, found is FileType.JSON_ARRAY, limit)
+    raise InvalidInput(f"{uri}: TYPE_MISMATCH: {found} is not read yet")

@@ -10,7 +10,10 @@ import zstandard
 from tunesmith.contracts.errors import InvalidInput
 from tunesmith.contracts.recipes import PrepareRecipe
 
-GZIP, ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
+GZIP = (b"\x1f\x8b",)
+ZSTD = (b"\x28\xb5\x2f\xfd", *(bytes([first]) + b"\x2a\x4d\x18" for first in range(0x50, 0x60)))
+"""A frame with content, or one to skip (RFC 8878, 3.1)."""
+PACKED = (*GZIP, *ZSTD)
 PLAIN_BYTES = 1 << 20
 PACKED_BYTES = 1 << 10
 """zstd cannot be told when to pause, and 1 KiB of it inflates to 32 MiB at worst (RFC 8878: 128 KiB per block)."""
@@ -19,12 +22,18 @@ FREE_BYTES = 16 << 20
 """Small files may be as repetitive as they like."""
 
 
+def is_packed(file: Path) -> bool:
+    """Whether the file is compressed: its first bytes count, whatever it is called."""
+    with file.open("rb") as stream:
+        return stream.read(4).startswith(PACKED)
+
+
 def inflated_pieces(file: Path, uri: str, recipe: PrepareRecipe) -> Iterator[tuple[bytes, int]]:
     """Pieces of at most 32 MiB, and how many stored bytes were read up to each. Raises InvalidInput."""
     with file.open("rb") as stream:
         magic = stream.read(4)
         stream.seek(0)
-        if not magic.startswith((GZIP, ZSTD)):
+        if not magic.startswith(PACKED):
             while piece := stream.read(PLAIN_BYTES):
                 yield piece, stream.tell()
             return
@@ -41,10 +50,13 @@ def inflated_pieces(file: Path, uri: str, recipe: PrepareRecipe) -> Iterator[tup
 
 
 def _members(stream: BinaryIO, is_gzip: bool) -> Iterator[bytes]:
+    """Every member is a file of its own (RFC 1952, 2.2); zeros after one are padding, as gzip takes them."""
     member: Any = None
     while packed := stream.read(PACKED_BYTES):
         while packed:
             if member is None:
+                if is_gzip and not (packed := packed.lstrip(b"\0")):
+                    break
                 member = _member(is_gzip)
             yield member.decompress(packed)
             packed = member.unused_data if member.eof else b""

@@ -1,5 +1,7 @@
 """Lines, their numbers and offsets, whatever the pieces they arrive in; a giant line is refused and skipped."""
 
+import tracemalloc
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -29,3 +31,17 @@ def test_a_giant_line_is_refused_and_the_next_is_read() -> None:
     assert (refusal.number, refusal.offset, refusal.length, len(refusal.raw)) == (2, 5, 40 << 20, 1000)
     lines = [(int(b.numbers[i]), int(b.offsets[i]), b.line(i)) for b in blocks for i in range(len(b))]
     assert lines == [(1, 0, b"a"), (3, 6 + (40 << 20), b"last")]
+
+
+def test_a_text_of_line_breaks_costs_no_more_memory_than_any_other() -> None:
+    pieces = [(b"\n" * (1 << 20), 1)] * 32
+    tracemalloc.start()
+    rows = sum(len(block) for block in line_blocks(pieces, 1_000))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert rows == 32 << 20 and peak < 3 * (9 << 20) + (8 << 20)
+
+
+def test_refusals_know_how_many_lines_stand_before_them() -> None:
+    (block,) = line_blocks([(b"long\na\nlong\nlong\nb\n", 1)], 3)
+    assert [(refusal.index, refusal.number) for refusal in block.refusals] == [(0, 1), (1, 3), (1, 4)]
