@@ -42,9 +42,9 @@ def record(item: EncodedItem, answer: str, nll: float) -> ItemRecord:
     return ItemRecord(
         item_id=item.item.item_id,
         prompt=item.item.prompt[-1]["content"],
-        reference=item.item.reference,
+        reference=item.reference,
         prediction=prediction,
-        scores=item_scores(prediction, item.item.reference, nll, tokens),
+        scores=item_scores(prediction, item.reference, nll, tokens),
         nll=nll,
         reference_tokens=tokens,
     )

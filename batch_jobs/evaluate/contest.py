@@ -17,7 +17,7 @@ import torch
 from batch_jobs.evaluate.answering import answer_suite, suite_scores
 from batch_jobs.evaluate.score_cache import Evaluation, digest_of, find, keep, records_uri, to_lines
 from batch_jobs.evaluate.scoring import SCORING_VERSION
-from batch_jobs.evaluate.suite import EncodedItem, encode, read_items, those_that_fit
+from batch_jobs.evaluate.suite import EncodedItem, encode_all, read_items, those_that_fit
 from batch_jobs.harness.context import JobContext
 from batch_jobs.modeling.folders import fetch_adapter, fetch_base
 from batch_jobs.modeling.loading import compute_type, load_model, load_tokenizer
@@ -122,9 +122,17 @@ class Contest:
 
     @cached_property
     def _encoded(self) -> list[EncodedItem]:
-        return [
-            encode(self._tokenizer, item) for item in read_items(self._storage, self._params, self._context.workdir)
-        ]
+        items = read_items(self._storage, self._params, self._context.workdir)
+        encoded, refusals = encode_all(self._tokenizer, items)
+        if not encoded:
+            raise InvalidInput(
+                f"{self._params.suite_uri}: none of {len(items)} items can be asked, the first because {refusals[0]}"
+            )
+        if refusals:
+            self._context.log(
+                "left items out that the chat template refuses", items=len(refusals), first_reason=str(refusals[0])
+            )
+        return encoded
 
 
 def _check_finite(contender: Contender, records: list[ItemRecord]) -> None:

@@ -77,6 +77,8 @@ def finetune(params: FinetuneParams, context: JobContext) -> FinetuneResult:
         last_loss=losses[-1],
         validation_loss=outcome.validation_loss,
         resumed_from_step=len(resumed),
+        rows_too_long=material.examples.too_long,
+        rows_refused=material.examples.refused.total(),
         seconds=time.monotonic() - started,
     )
 
@@ -93,8 +95,10 @@ def load_material(params: FinetuneParams, context: JobContext) -> Material:
         for split in (Split.TRAIN, Split.VALIDATION)
     )
     examples = training_examples(train_files, params, tokenizer)
-    context.log("data ready", rows=len(examples.by_id), tokens=examples.tokens, rows_too_long=examples.too_long)
+    context.log("data ready", rows=len(examples.by_id), tokens=examples.tokens, left_out=examples.left_out)
     validation = validation_examples(validation_files, params, tokenizer)
+    if validation.left_out:
+        context.log("validation rows left out", left_out=validation.left_out)
     return Material(dataset, base_dir, template_hash(tokenizer), examples, validation)
 
 

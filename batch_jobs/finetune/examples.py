@@ -1,6 +1,7 @@
 """Rows of a dataset version as training examples: the chosen rows, tokenised with the base's own chat template."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
 
-from batch_jobs.modeling.templates import TrainingExample, training_ids
+from batch_jobs.modeling.templates import Conversation, TrainingExample, training_batch
 from tunesmith.adapters.storage import Storage, beside
 from tunesmith.contracts.datasets import DatasetManifest, Split
-from tunesmith.contracts.errors import IntegrityError, NothingToTrain
+from tunesmith.contracts.errors import IntegrityError, InvalidInput, NothingToTrain
 from tunesmith.contracts.jobs import FinetuneParams
 
 if TYPE_CHECKING:
@@ -19,14 +20,24 @@ if TYPE_CHECKING:
 
 COLUMNS = ("item_id", "messages", "trained", "tools")
 """What training reads of a row; `tools` is JSON, and absent where nothing was on offer."""
+BATCH = 512
+"""Rows that are tokenised at once."""
+UNTRAINED = "no assistant turn can be trained with the base model's chat template"
 
 
 @dataclass(frozen=True, slots=True)
 class Examples:
-    """Tokenised rows of one split, by item id; those that do not fit into a sequence are counted, not cut."""
+    """Tokenised rows of one split, by item id; those that cannot be trained on are counted, never cut or bent."""
 
     by_id: dict[str, TrainingExample]
     too_long: int
+    refused: Counter[str]
+    """Rows that the base's chat template refuses or learns nothing from, by the reason."""
+
+    @property
+    def left_out(self) -> dict[str, int]:
+        """Rows that are not trained on, by why, in words for logs and errors."""
+        return ({"longer than finetune.sequence_length": self.too_long} if self.too_long else {}) | self.refused
 
     @property
     def tokens(self) -> int:
@@ -53,13 +64,14 @@ def download_split(
 
 
 def training_examples(files: Sequence[Path], params: FinetuneParams, tokenizer: "PreTrainedTokenizerFast") -> Examples:
-    """The training split, or `max_rows` of it. Raises NothingToTrain where no row fits into a sequence."""
+    """The training split, or `max_rows` of it. Raises NothingToTrain, with the reasons, where no row can be used."""
     rows = read_rows(files, params.recipe.max_rows, params.recipe.seed)
     examples = _tokenise(rows, params.recipe.sequence_length, tokenizer)
     if not examples.by_id:
+        reasons = "; ".join(f"{count:,} rows: {reason}" for reason, count in examples.left_out.items())
         raise NothingToTrain(
-            f"none of the {len(rows)} rows fits into {params.recipe.sequence_length} tokens; "
-            "raise finetune.sequence_length in the recipe, or shorten the rows"
+            f"none of the {len(rows):,} rows can be trained on in {params.recipe.sequence_length} tokens ({reasons}); "
+            "raise finetune.sequence_length in the recipe, shorten the rows, or choose another base model"
         )
     return examples
 
@@ -76,7 +88,7 @@ def validation_examples(
         if budget < 0:
             break
         chosen[item_id] = example
-    return Examples(chosen, examples.too_long)
+    return Examples(chosen, examples.too_long, examples.refused)
 
 
 def read_rows(files: Sequence[Path], limit: int | None, seed: int) -> list[dict[str, Any]]:
@@ -100,10 +112,20 @@ def _iterate(files: Sequence[Path]) -> Iterator[dict[str, Any]]:
 
 
 def _tokenise(rows: list[dict[str, Any]], longest: int, tokenizer: "PreTrainedTokenizerFast") -> Examples:
-    """A turn is a token or more: a row of more turns cannot fit, and templates take a minute for some thousands."""
+    """A turn is a token or more: a row of more turns than `longest` cannot fit, and need not be rendered."""
     candidates = [row for row in rows if len(row["messages"]) <= longest]
-    examples = {
-        row["item_id"]: training_ids(tokenizer, row["messages"], row["trained"], row.get("tools")) for row in candidates
-    }
-    fitting = {item_id: example for item_id, example in examples.items() if len(example.ids) <= longest}
-    return Examples(fitting, len(rows) - len(fitting))
+    fitting: dict[str, TrainingExample] = {}
+    too_long, refused = len(rows) - len(candidates), Counter[str]()
+    for start in range(0, len(candidates), BATCH):
+        batch = candidates[start : start + BATCH]
+        conversations = [Conversation(row["messages"], row["trained"], row.get("tools")) for row in batch]
+        for row, found in zip(batch, training_batch(tokenizer, conversations), strict=True):
+            if isinstance(found, InvalidInput):
+                refused[str(found)] += 1
+            elif len(found.ids) > longest:
+                too_long += 1
+            elif not any(found.mask):
+                refused[UNTRAINED] += 1
+            else:
+                fitting[row["item_id"]] = found
+    return Examples(fitting, too_long, refused)

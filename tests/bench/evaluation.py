@@ -27,7 +27,8 @@ class Evaluation:
 
     def __init__(self, items: int, recipe: EvaluateRecipe):
         self._model, self._tokenizer, self._recipe = load_model(BASE, None), load_tokenizer(BASE), recipe
-        rows = [{"item_id": f"{place:064x}", **pair.row} for place, pair in enumerate(docstring_pairs()[:items])]
+        pairs = docstring_pairs()[:items]
+        rows = [{"item_id": f"{place:032x}", "tools": None, **pair.row} for place, pair in enumerate(pairs)]
         self.items = [encode(self._tokenizer, item_of(row)) for row in rows]
 
     def batched(self) -> dict[str, tuple[str, float]]:
@@ -53,7 +54,7 @@ class Evaluation:
         ids = torch.tensor([item.prompt_ids + item.reference_ids])
         labels = torch.tensor([[IGNORED] * len(item.prompt_ids) + item.reference_ids])
         nll = self._model(input_ids=ids, labels=labels).loss.item() * len(item.reference_ids)
-        item_scores(answer, item.item.reference, nll, len(item.reference_ids))
+        item_scores(answer, item.reference, nll, len(item.reference_ids))
         return answer, nll
 
 

@@ -93,8 +93,9 @@ def write_suite(file: Path, conversations: list[tuple[str, str]] = CONVERSATIONS
     """The Parquet file that `prepare` freezes; returns its digest."""
     rows = [
         {
-            "item_id": digest(prompt),
+            "item_id": digest(prompt)[:32],
             "messages": [{"role": "user", "content": prompt}, {"role": "assistant", "content": answer}],
+            "tools": None,
             "source": "upload.jsonl",
             "line": line,
         }

@@ -10,18 +10,20 @@ import pytest
 import torch
 
 from batch_jobs.finetune import __main__ as job
-from batch_jobs.finetune.examples import training_examples
+from batch_jobs.finetune.examples import Examples, training_examples
 from batch_jobs.finetune.training import Trainer
 from batch_jobs.harness import code_version as code
 from batch_jobs.harness.main import run_job
 from batch_jobs.modeling import folders
 from batch_jobs.modeling.loading import load_model, load_tokenizer
-from batch_jobs.prepare.canonical import Row
+from batch_jobs.prepare.canonical import Row, Turn
 from tests.batch_jobs.harness.crashing import Crash, CrashingStorage
+from tests.support import chat_templates
 from tests.support.splits import chat, write_split
-from tests.support.tiny_model import CONTEXT_LENGTH, write_tiny_base
+from tests.support.tiny_model import CONTEXT_LENGTH, tiny_tokenizer, write_tiny_base
 from tunesmith.adapters.storage import Storage, file_entry
-from tunesmith.contracts.datasets import DatasetKind, DatasetManifest, RowCounts, Split, SplitEntry
+from tunesmith.contracts.datasets import DatasetKind, DatasetManifest, RowCounts, RowFormat, Split, SplitEntry
+from tunesmith.contracts.errors import NothingToTrain
 from tunesmith.contracts.identity import digest
 from tunesmith.contracts.jobs import ExitCode, FinetuneParams, FinetuneResult, JobName
 from tunesmith.contracts.models import AdapterManifest, ModelReference
@@ -288,6 +290,55 @@ def test_sequences_beyond_the_bases_context_are_refused_with_both_numbers(
     assert place.run("beyond", RECIPE.model_copy(update={"sequence_length": CONTEXT_LENGTH + 1})) == ExitCode.BAD_INPUT
     told = capsys.readouterr().err
     assert "sequence_length is 2,049" in told and "takes in 2,048 tokens" in told
+
+
+TOOLS = json.dumps([{"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}])
+CALL = json.dumps([{"id": "call_1", "type": "function", "function": {"name": "weather", "arguments": "{}"}}])
+CALLING = Row(
+    RowFormat.CHAT,
+    (
+        Turn("user", "Rain?"),
+        Turn("assistant", "", tool_calls=CALL),
+        Turn("tool", "wet", trained=False, tool_call_id="call_1"),
+        Turn("assistant", "Yes."),
+    ),
+    tools=TOOLS,
+)
+LONGER = RECIPE.model_copy(update={"sequence_length": 512})
+SIMPLE = chat(("user", "hello"), ("assistant", "hi"))
+
+
+def examples_of(folder: Path, params: FinetuneParams, template: str, *rows: Row) -> Examples:
+    tokenizer = tiny_tokenizer()
+    tokenizer.chat_template = template
+    return training_examples([folder / write_split(folder, Split.TRAIN, rows)], params, tokenizer)
+
+
+def test_tool_calls_and_tools_of_a_dataset_reach_the_template(place: Workplace, tmp_path: Path) -> None:
+    found = examples_of(tmp_path, place.params("tools", LONGER), chat_templates.WITH_TOOLS, CALLING)
+    (example,) = found.by_id.values()
+    learnt = [token for token, counts in zip(example.ids, example.mask, strict=True) if counts]
+    assert tiny_tokenizer().decode(learnt) == "<tool_call>weather {}</tool_call><|im_end|>Yes.<|im_end|>"
+    assert "Tools: [" in tiny_tokenizer().decode(example.ids)
+    assert found.left_out == {}
+
+
+def test_rows_that_the_template_refuses_or_learns_nothing_from_are_counted_by_reason(
+    place: Workplace, tmp_path: Path
+) -> None:
+    unlearnt = Row(RowFormat.CHAT, (Turn("user", "q"), Turn("assistant", "a", trained=False)))
+    rows = (SIMPLE, CALLING, chat(("system", "s"), ("user", "q"), ("assistant", "a")), unlearnt)
+    found = examples_of(tmp_path, place.params("refused"), chat_templates.GEMMA, *rows)
+    assert (len(found.by_id), found.too_long, sorted(found.refused.values())) == (1, 0, [1, 1, 1])
+    for reason in ("leaves out `tools`", "System role not supported", "no assistant turn can be trained"):
+        assert any(reason in said for said in found.left_out)
+
+
+def test_dataset_of_which_no_row_can_be_trained_on_is_an_error_with_the_reasons(
+    place: Workplace, tmp_path: Path
+) -> None:
+    with pytest.raises(NothingToTrain, match=r"none of the 1 rows .*1 rows: the base model's chat template leaves out"):
+        examples_of(tmp_path, place.params("none"), chat_templates.GEMMA, CALLING)
 
 
 def test_endless_chat_is_left_out_without_rendering_it_turn_by_turn(place: Workplace, tmp_path: Path) -> None:

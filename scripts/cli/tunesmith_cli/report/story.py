@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from tunesmith.contracts.base import Contract, Digest, Name, Timestamp
+from tunesmith.contracts.base import Contract, ItemId, Name, Timestamp
 from tunesmith.contracts.datasets import DatasetManifest, Problem
 from tunesmith.contracts.evaluations import EvaluationReport, Verdict
 from tunesmith.contracts.models import AdapterManifest, BaseModelManifest
@@ -33,7 +33,7 @@ class Answer(Contract):
 class Example(Contract):
     """An item of the frozen suite with everybody's answer."""
 
-    item_id: Digest
+    item_id: ItemId
     prompt: str
     reference: str
     answers: list[Answer]

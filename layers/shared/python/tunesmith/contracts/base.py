@@ -17,6 +17,9 @@ Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 """A SHA-256 in hexadecimal."""
 
+ItemId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}([0-9a-f]{32})?$")]
+"""What a row of a dataset is known by: the 128-bit hash of its content, or a SHA-256, in hexadecimal."""
+
 RunId = Annotated[str, StringConstraints(pattern=r"^run-[0-9a-f]{32}$")]
 """A run's identity, and the name of its Step Functions execution."""
 

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from tunesmith.contracts.base import Contract, Digest, RunId, Uri
+from tunesmith.contracts.base import Contract, Digest, ItemId, RunId, Uri
 from tunesmith.contracts.jobs import Role
 from tunesmith.contracts.models import ModelReference
 from tunesmith.contracts.recipes import EvaluateRecipe, Metric
@@ -11,7 +11,7 @@ from tunesmith.contracts.recipes import EvaluateRecipe, Metric
 class ItemRecord(Contract):
     """One item of the suite, answered by one model: a line of `records.jsonl`."""
 
-    item_id: Digest
+    item_id: ItemId
     prompt: str
     reference: str
     prediction: str
@@ -54,7 +54,7 @@ class EvaluationReport(Contract):
     per_item: dict[Role, dict[Metric, list[float]]] = Field(
         description="aligned by item: the input of the paired bootstrap"
     )
-    item_ids: list[Digest]
+    item_ids: list[ItemId]
 
 
 class Comparison(Contract):

@@ -86,6 +86,10 @@ class FinetuneResult(Contract):
     last_loss: float
     validation_loss: float | None
     resumed_from_step: int
+    rows_too_long: int = Field(default=0, description="left out whole: longer than finetune.sequence_length")
+    rows_refused: int = Field(
+        default=0, description="left out: the chat template refuses them, or none of their tokens is learnt"
+    )
     seconds: float
 
 
