@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
+from batch_jobs.prepare.samples import Change, smallest
 from tunesmith.contracts.datasets import DropReason, ProblemCode, RowCounts, RowFormat, RowSums
 from tunesmith.contracts.errors import RowsUnaccounted
 from tunesmith.contracts.preparation import PiiType
+from tunesmith.contracts.profiles import Step
 
 if TYPE_CHECKING:
     from batch_jobs.prepare.scanning import Scanned
@@ -77,6 +79,10 @@ class Ledger:
     problems: Counter[ProblemCode] = field(default_factory=Counter)
     pii: Counter[PiiType] = field(default_factory=Counter)
     """What was found and redacted."""
+    changed: Counter[Step] = field(default_factory=Counter)
+    """Rows that each step changed."""
+    changes: list[Change] = field(default_factory=list)
+    """Samples of them."""
     rows_with_pii: int = 0
     characters: int = 0
     """Of the training split."""
@@ -84,6 +90,8 @@ class Ledger:
     def take(self, scanned: "Scanned") -> None:
         self.formats += scanned.formats
         self.pii += scanned.pii
+        self.changed += scanned.changed
+        self.changes = smallest([*self.changes, *scanned.changes])
         self.problems.update(row.problem.code for row in scanned.quarantined)
 
     def tally(self, uri: str) -> Tally:

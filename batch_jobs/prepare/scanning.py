@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from batch_jobs.prepare import samples
 from batch_jobs.prepare.batches import FORMATS, PROMPT, ROLES, Integers, RowBatch, join, take_rows
 from batch_jobs.prepare.canonical import Row
 from batch_jobs.prepare.checking.chat_lines import LEFT, TAKEN, take_chats
@@ -27,12 +28,14 @@ from batch_jobs.prepare.deduplicating.signatures import SAMPLED_BYTES, Signature
 from batch_jobs.prepare.facts import RowFacts
 from batch_jobs.prepare.quarantine import Quarantined
 from batch_jobs.prepare.reading.blocks import Block
+from batch_jobs.prepare.samples import Change
 from batch_jobs.prepare.signals import quality
 from batch_jobs.prepare.signals.language import UNKNOWN, Languages
 from batch_jobs.prepare.signals.toxicity import toxicity
 from batch_jobs.prepare.sums import BlockSums, block_sums, is_blank
 from tunesmith.contracts.datasets import KIND_OF, DatasetKind, DropReason, RowFormat
 from tunesmith.contracts.preparation import PiiType
+from tunesmith.contracts.profiles import Step
 from tunesmith.contracts.recipes import PrepareRecipe
 
 OTHER_LANGUAGE = 1 + REASONS.index(DropReason.OTHER_LANGUAGE)
@@ -62,6 +65,9 @@ class Scanned:
     sums: BlockSums
     formats: Counter[RowFormat] = field(default_factory=Counter)
     pii: Counter[PiiType] = field(default_factory=Counter)
+    changed: Counter[Step] = field(default_factory=Counter)
+    """Rows that each step changed."""
+    changes: list[Change] = field(default_factory=list)
     consumed: int = 0
 
 
@@ -99,9 +105,12 @@ class Scanner:
         batch, quarantined = rows_of(block, file.checks)
         blank = block.rows - len(batch) - len(quarantined)
         sums = block_sums(block, np.searchsorted(block.numbers, batch.line), is_blank(block))
-        texts, _ = normalise(batch.texts, self.recipe.normalise)
-        batch = replace(batch, texts=texts)
-        batch, pii, has_pii = self._redacted(batch)
+        raw, (texts, was_changed) = batch, normalise(batch.texts, self.recipe.normalise)
+        normal = replace(batch, texts=texts)
+        batch, pii, has_pii = self._redacted(normal)
+        was_changed = _any_in_row(was_changed, batch.first)
+        changes = samples.normalised(file.uri, raw, normal, was_changed & ~has_pii, sums.of_rows)
+        changes += samples.redacted(file.uri, normal, batch, has_pii, sums.of_rows)
         prints = fingerprints(batch)
         signed, comparable = signatures(batch.row_texts, file.template)
         batch.learnable = self._learnable(batch, prints)
@@ -118,8 +127,17 @@ class Scanner:
             sums=sums,
             formats=_count_formats(batch),
             pii=pii,
+            changed=Counter({Step.NORMALISE: int(was_changed.sum()), Step.REDACT: int(has_pii.sum())}),
+            changes=changes,
             consumed=block.consumed,
         )
+
+    def adapt(self, scanned: Scanned, source: int) -> None:
+        """A scan that was made for another version of the dataset, as it would be made for this one."""
+        batch, facts = scanned.batch, scanned.facts
+        batch.learnable = self._learnable(batch, fingerprints(batch))
+        facts.learnable = _any_in_row(batch.learnable, batch.first)
+        facts.source = np.full(len(batch), source, np.int32)
 
     def _redacted(self, batch: RowBatch) -> tuple[RowBatch, Counter[PiiType], NDArray[np.bool_]]:
         if self._detector is None:

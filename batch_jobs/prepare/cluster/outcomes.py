@@ -5,7 +5,7 @@ import io
 import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -15,11 +15,13 @@ from batch_jobs.prepare.checking.problems import BadRow
 from batch_jobs.prepare.deduplicating.signatures import Template
 from batch_jobs.prepare.facts import NO_FACTS, RowFacts, join_facts
 from batch_jobs.prepare.quarantine import Quarantined
+from batch_jobs.prepare.samples import Change, smallest
 from batch_jobs.prepare.scanning import Scanned
 from batch_jobs.prepare.sums import BlockSums, join_sums
 from tunesmith.adapters.storage import Storage
 from tunesmith.contracts.datasets import ProblemCode, RowFormat
 from tunesmith.contracts.preparation import PiiType
+from tunesmith.contracts.profiles import Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,8 @@ class Told:
     """Without those of single rows, which the facts have."""
     formats: Counter[RowFormat]
     pii: Counter[PiiType]
+    changed: Counter[Step]
+    changes: list[Change]
     template: Template | None
     """Of a file that was scanned whole; those of a cut file share one."""
 
@@ -46,17 +50,22 @@ class Told:
             rows.append(Quarantined(row.number, row.offset + begins, row.problem, row.raw, row.length))
         formats: Counter[RowFormat] = Counter()
         pii: Counter[PiiType] = Counter()
+        changed: Counter[Step] = Counter()
         for scan in scans:
             formats += scan.formats
             pii += scan.pii
+            changed += scan.changed
+        changes = smallest(change for scan in scans for change in scan.changes)
         facts = join_facts([NO_FACTS, *(scan.facts for scan in scans)])
         rows_in, blank = sum(scan.rows_in for scan in scans), sum(scan.blank for scan in scans)
-        return cls(facts, rows, rows_in, blank, join_sums([scan.sums for scan in scans]), formats, pii, template)
+        sums = join_sums([scan.sums for scan in scans])
+        return cls(facts, rows, rows_in, blank, sums, formats, pii, changed, changes, template)
 
     def moved(self, lines: int) -> "Told":
         """With line numbers of the whole file: `lines` stand before the piece."""
         rows = [Quarantined(q.number + lines, q.offset, q.problem, q.raw, q.length) for q in self.quarantined]
-        return replace(self, quarantined=rows)
+        changes = [replace(change, line=change.line + lines) for change in self.changes]
+        return replace(self, quarantined=rows, changes=changes)
 
 
 def write_told(storage: Storage, uri: str, told: Told) -> None:
@@ -71,6 +80,8 @@ def write_told(storage: Storage, uri: str, told: Told) -> None:
         "sums": [told.sums.rows_in, told.sums.blank, told.sums.quarantined],
         "formats": told.formats,
         "pii": told.pii,
+        "changed": told.changed,
+        "changes": [asdict(change) for change in told.changes],
     }
     arrays["words"] = np.frombuffer(json.dumps(words).encode(), np.uint8)
     body = io.BytesIO()
@@ -89,6 +100,8 @@ def read_told(storage: Storage, uri: str) -> Told:
         BlockSums(*words["sums"], found["raw"]),
         Counter({RowFormat(name): count for name, count in words["formats"].items()}),
         Counter({PiiType(name): count for name, count in words["pii"].items()}),
+        Counter({Step(name): count for name, count in words["changed"].items()}),
+        [Change(**change | {"step": Step(change["step"])}) for change in words["changes"]],
         Template.of(found["template"]) if "template" in found else None,
     )
 
