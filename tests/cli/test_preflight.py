@@ -4,12 +4,20 @@ import json
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
+import typer
 from click.testing import Result
 from typer.testing import CliRunner
 
+from tests.support import edges
 from tests.support.tiny_model import write_tiny_base
+from tunesmith.adapters import datasets, dynamo
+from tunesmith.contracts.artifacts import base_pointer_key
+from tunesmith.contracts.datasets import DatasetVersion, Source, SourceKind
+from tunesmith.contracts.platform import Platform
 from tunesmith_cli.main import app
+from tunesmith_cli.preflight import find, locate
 
 GOOD = {"messages": [{"role": "user", "content": "hello"}, {"role": "assistant", "content": "hi"}]}
 LONG = {"messages": [{"role": "user", "content": "hello"}, {"role": "assistant", "content": "\u00e9\u00df" * 400}]}
@@ -57,3 +65,27 @@ def test_training_that_would_go_wrong_exits_with_1(tmp_path: Path, base: Path) -
 def test_folder_that_is_no_base_is_a_sentence(tmp_path: Path) -> None:
     result = run(write(tmp_path / "rows.jsonl", GOOD), "--base", tmp_path / "nothing")
     assert result.exit_code == 1 and "is no folder of a base model" in result.output
+
+
+def test_base_by_name_is_found_in_the_models_bucket(platform: Platform) -> None:
+    manifest = edges.BASE
+    boto3.client("s3").put_object(Bucket="models", Key=base_pointer_key("far"), Body=manifest.model_dump_json())
+    assert find("far") == f"s3://models/bases/{manifest.digest}/#{manifest.digest}"
+    with pytest.raises(typer.Exit):
+        find("nobodys")
+
+
+def test_dataset_version_is_found_by_the_beginning_of_its_digest(platform: Platform, tmp_path: Path) -> None:
+    version = DatasetVersion(
+        project="demo",
+        dataset="tickets",
+        version="ab" * 32,
+        sources=[Source(kind=SourceKind.UPLOAD, source_id="c" * 64, uri="s3://uploads/x", version_id="v1")],
+        recipe_version_id=None,
+        created_at="2026-11-24T06:00:00.000Z",
+    )
+    assert dynamo.put(datasets.new_version(platform.tables["datasets"], version, dynamo.owner_token()))
+    assert locate("abababab") == f"s3://artifacts/datasets/demo/tickets/{'ab' * 32}/"
+    assert locate(str(tmp_path / "rows.jsonl")) == str(tmp_path / "rows.jsonl")
+    with pytest.raises(typer.Exit):
+        locate("0123456789")

@@ -2,8 +2,10 @@
 
     python -m batch_jobs.prepare.preflight --base FOLDER [--recipe FILE] [--show-mask N] FILE|FOLDER|s3://... ...
 
-`--base` is a folder, or `s3://BUCKET/PREFIX/#DIGEST`. One JSON document (contracts.preflight.Preflight) goes to
-standard output. The exit code is 1 where errors were found, 2 where the command line makes no sense.
+A folder, or a prefix in S3, that holds the `manifest.json` of a dataset version is read as that version: its training
+split. Anything else is read as an upload. `--base` is a folder, or `s3://BUCKET/PREFIX/#DIGEST`. One JSON document
+(contracts.preflight.Preflight) goes to standard output. The exit code is 1 where errors were found, 2 where the command
+line makes no sense.
 """
 
 import argparse
@@ -18,6 +20,7 @@ from batch_jobs.prepare.doctor import examine, expand
 from batch_jobs.prepare.examining import Examination
 from batch_jobs.prepare.preflight.bases import Base, read_base
 from batch_jobs.prepare.preflight.examination import PlacedRow, is_conversation, preflight
+from batch_jobs.prepare.preflight.versions import manifest_at, training_rows
 from batch_jobs.prepare.threads import Workers
 from tunesmith.adapters.recipes import parse_recipe
 from tunesmith.adapters.storage import Storage, is_s3
@@ -51,7 +54,20 @@ def _base(place: str) -> Base:
 
 
 def _rows(places: Sequence[str], recipe: Recipe) -> Iterator[PlacedRow]:
-    """The good rows that a chat template has a say in; what is bad, `tunesmith data check` tells."""
+    """The good rows that a chat template has a say in, of uploads and of dataset versions."""
+    storage, uploads = Storage(), []
+    for place in places:
+        manifest = manifest_at(place, storage)
+        if manifest is None:
+            uploads.append(place)
+        else:
+            yield from (placed for placed in training_rows(place, manifest, storage) if is_conversation(placed.row))
+    if uploads:
+        yield from _uploaded(uploads, recipe)
+
+
+def _uploaded(places: Sequence[str], recipe: Recipe) -> Iterator[PlacedRow]:
+    """What is bad in them, `tunesmith data check` tells."""
     examination = Examination(recipe.prepare, 0)
     with Workers() as workers:
         for uri in expand(places):

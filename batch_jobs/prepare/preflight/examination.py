@@ -28,6 +28,7 @@ from tunesmith.contracts.preflight import (
     TrainingForecast,
 )
 from tunesmith.contracts.recipes import FinetuneRecipe, Recipe
+from tunesmith.domain.planning import kind_problems
 from tunesmith.domain.sizing import forecast_training
 
 BATCH = 512
@@ -96,6 +97,8 @@ class _Examination:
         ):
             self._looked_at += 1
             self._ignored(placed, self._facts)
+            for problem in kind_problems(placed.row.kind, self._recipe):
+                self._tally.add(PreflightCode.KIND_NOT_TRAINED, placed.place, problem)
             if isinstance(found, InvalidInput):
                 is_about_tools = found.param in ("tools", "tool_calls")
                 code = PreflightCode.TOOLS_IGNORED if is_about_tools else PreflightCode.TEMPLATE_REFUSES
@@ -290,6 +293,7 @@ EXPLAINED: dict[PreflightCode, tuple[str, str, Severity]] = {
         "give them an answer with weight 1 after a user's turn",
         _E,
     ),
+    PreflightCode.KIND_NOT_TRAINED: ("{note}", "train on chats: of a preference, a chat with the answer wanted", _E),
     PreflightCode.TEMPLATE_REFUSES: ("{note}", "reorder or merge the turns, or choose another base model", _E),
     PreflightCode.END_TOKEN_NOT_TRAINED: (
         "the token that ends an answer is not learnt: the model would not stop",

@@ -13,10 +13,12 @@ from rich.table import Table
 from rich.text import Text
 
 from tunesmith.adapters.bases import find_base
+from tunesmith.adapters.datasets import BEGINNING, find_version
+from tunesmith.contracts.artifacts import dataset_prefix, s3_uri
 from tunesmith.contracts.datasets import Severity
 from tunesmith.contracts.preflight import LabelledRow, Preflight, PreflightFinding
 from tunesmith_cli import account
-from tunesmith_cli.checking import Files, printable
+from tunesmith_cli.checking import printable
 from tunesmith_cli.console import AsJson, fail, out, print_json, table
 
 LOCAL_BASES = Path(".tunesmith/bases")
@@ -25,7 +27,9 @@ BAR = 40
 
 
 def preflight(
-    files: Files,
+    files: Annotated[
+        list[str], typer.Argument(help="Files, folders, s3://bucket/key or s3://bucket/prefix/, or dataset versions.")
+    ],
     base: Annotated[
         str, typer.Option("--base", "-b", help="Name of an imported base model, or its folder.")
     ] = "smollm2-135m-instruct",
@@ -38,24 +42,40 @@ def preflight(
 ) -> None:
     """Say what would be learnt from the rows, how long they are, and what the training will take.
 
-    The exit code is 1 where the training would go wrong. Nothing is uploaded.
+    Of a dataset version, given by its digest, a beginning of it, or its folder, the training split is read. The exit
+    code is 1 where the training would go wrong. Nothing is uploaded.
 
     Examples:
 
         tunesmith data preflight tickets.jsonl
 
+        tunesmith data preflight 3f9a01c2
+
         tunesmith data preflight tickets.jsonl --base smollm2-135m-instruct --recipe recipe.yaml --show-mask 3
     """
-    if any(file.startswith("s3://") for file in files):
+    places = [locate(file) for file in files]
+    if any(place.startswith("s3://") for place in places):
         account.target()  # the child's AWS clients go where this command's go
     words = ["--base", find(base), "--show-mask", str(show_mask)]
     words += ["--recipe", str(recipe)] if recipe else []
-    told = _ask([*words, "--", *files])
+    told = _ask([*words, "--", *places])
     if as_json:
         print_json(told)
     else:
         show(told)
     raise typer.Exit(1 if told.errors else 0)
+
+
+def locate(place: str) -> str:
+    """A file, folder or URI as it is; a dataset version as its folder in S3."""
+    if place.startswith("s3://") or Path(place).exists() or not BEGINNING.fullmatch(place):
+        return place
+    account.target()
+    version = find_version(account.platform().tables["datasets"], place)
+    if version is None:
+        raise fail(f"{place} is neither a file nor a dataset version", "see them: tunesmith data versions")
+    prefix = dataset_prefix(version.project, version.dataset, version.version)
+    return s3_uri(account.platform().artifacts_bucket, prefix)
 
 
 def find(base: str) -> str:

@@ -3,7 +3,6 @@
 import base64
 import binascii
 import json
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +12,11 @@ import click
 import typer
 from pydantic import ValidationError
 
-from tunesmith.adapters import dynamo
+from tunesmith.adapters.datasets import find_version
 from tunesmith.adapters.storage import Storage
 from tunesmith.contracts.artifacts import dataset_prefix, s3_uri
 from tunesmith.contracts.checks import DatasetCheck, FoundProblem
-from tunesmith.contracts.datasets import DatasetVersion, Problem, ProblemCode
+from tunesmith.contracts.datasets import Problem, ProblemCode
 from tunesmith.contracts.errors import InvalidInput, NotFound
 from tunesmith_cli import account, data, runs
 from tunesmith_cli.checking import examine, printable, show
@@ -29,7 +28,6 @@ REMARK = "#| "
 EXCERPT = 100
 LISTED = 10_000
 """Problems that stand beside their rows while they are edited."""
-VERSION = re.compile(r"[0-9a-f]{6,64}")
 
 SourceArgument = Annotated[
     str, typer.Argument(metavar="SOURCE", help="quarantine.jsonl, s3://..., a run's id, or a dataset version.")
@@ -154,7 +152,7 @@ def open_quarantine(source: str) -> Quarantine:
         return Quarantine(list(read_quarantine(Storage().read(source), source)))
     if source.endswith(".jsonl") or "/" in source:
         raise NotFound(f"there is no file {source}")
-    version = None if source.startswith("run-") else _version(source)
+    version = None if source.startswith("run-") else find_version(account.platform().tables["datasets"], source)
     if version is None:
         request = runs.find(source).request
         project, dataset, digest = request.project, request.dataset, request.dataset_version
@@ -165,17 +163,6 @@ def open_quarantine(source: str) -> Quarantine:
     if body is None:
         raise NotFound(f"{source}: no quarantine is written yet ({uri}); has its prepare job ended?")
     return Quarantine(list(read_quarantine(body, uri)), project, dataset)
-
-
-def _version(beginning: str) -> DatasetVersion | None:
-    """The dataset version whose digest begins so, or None."""
-    if not VERSION.fullmatch(beginning):
-        return None
-    rows = dynamo.scan(account.platform().tables["datasets"])
-    found = [row for row in rows if row["entry"].startswith(f"version#{beginning}")]
-    if len(found) > 1:
-        raise NotFound(f"{beginning} is the beginning of {len(found)} dataset versions: give more of it")
-    return DatasetVersion.model_validate_json(found[0]["document"]) if found else None
 
 
 def read_quarantine(body: bytes, uri: str) -> Iterator[PutAside]:

@@ -1,9 +1,15 @@
 """Dataset versions in DynamoDB: what each is made of. Their frozen test splits are `tunesmith.adapters.suites`."""
 
+import re
+
+from tunesmith.adapters import dynamo
 from tunesmith.adapters.dynamo import Put
 from tunesmith.contracts.datasets import DatasetVersion
+from tunesmith.contracts.errors import NotFound
 
 KEY = ("dataset", "entry")
+BEGINNING = re.compile(r"[0-9a-f]{6,64}")
+"""What may be the beginning of a version's digest."""
 
 
 def partition(project: str, dataset: str) -> str:
@@ -20,3 +26,13 @@ def new_version(table: str, version: DatasetVersion, owner: str) -> Put:
         "owner": owner,
     }
     return Put.new(table, row, KEY)
+
+
+def find_version(table: str, beginning: str) -> DatasetVersion | None:
+    """The dataset version whose digest begins so, or None. Raises NotFound where several do."""
+    if not BEGINNING.fullmatch(beginning):
+        return None
+    found = [row for row in dynamo.scan(table) if row["entry"].startswith(f"version#{beginning}")]
+    if len(found) > 1:
+        raise NotFound(f"{beginning} is the beginning of {len(found)} dataset versions: give more of it")
+    return DatasetVersion.model_validate_json(found[0]["document"]) if found else None

@@ -12,6 +12,7 @@ class PreflightCode(StrEnum):
     """What can be wrong between rows, template and recipe. People search for these: they never change."""
 
     NO_ROWS = "NO_ROWS"
+    KIND_NOT_TRAINED = "KIND_NOT_TRAINED"
     NO_TRAINED_TOKEN = "NO_TRAINED_TOKEN"
     TEMPLATE_REFUSES = "TEMPLATE_REFUSES"
     END_TOKEN_NOT_TRAINED = "END_TOKEN_NOT_TRAINED"
