@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tunesmith.contracts.datasets import (
+    DatasetKind,
     DatasetManifest,
     FileEntry,
     Problem,
@@ -77,11 +78,12 @@ def dataset(label: str, counts: RowCounts) -> DatasetManifest:
         project="demo",
         dataset="docstrings",
         sources=[source(label)],
+        kind=DatasetKind.CHAT,
         counts=counts,
         counts_by_source={},
         formats={},
         problems={},
-        splits={split: SplitEntry(rows=rows, file=file_entry(f"{split}.parquet")) for split, rows in splits.items()},
+        splits={split: SplitEntry(rows=rows, files=[file_entry(f"{split}.parquet")]) for split, rows in splits.items()},
         quarantine=file_entry("quarantine.jsonl"),
         content_digest=digest(f"content of {label}"),
         characters=100_000,
