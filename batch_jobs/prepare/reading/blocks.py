@@ -97,6 +97,16 @@ class Spans:
             None if self.lines is None else self.lines[fits],
         )
 
+    def take(self, rows: NDArray[np.int64]) -> "Spans":
+        """These rows only."""
+        columns = (self.starts, self.ends, self.lengths, self.numbers, self.offsets)
+        return Spans(
+            self.text,
+            *(column[rows] for column in columns),
+            self.stored,
+            None if self.lines is None else self.lines[rows],
+        )
+
     def refuse(self, row: int, before: int, problem: BadRow) -> Refusal:
         """The row as refused, where `before` lines of its block stand before it."""
         start, length = int(self.starts[row]), int(self.lengths[row])

@@ -89,10 +89,11 @@ FIRST_LINES = 100
 
 def named_type(uri: str) -> FileType | None:
     """What the file's name says; None where it says nothing."""
-    name = PurePosixPath(uri.rpartition("/")[2].lower())
-    while name.suffix in PACKED_NAMES:
-        name = name.with_suffix("")
-    return NAMES.get(name.suffix)
+    return NAMES.get(_bare_name(uri).suffix)
+
+
+def is_markdown(uri: str) -> bool:
+    return _bare_name(uri).suffix in (".md", ".markdown")
 
 
 def type_of(head: bytes, uri: str, is_packed: bool) -> FileType:
@@ -130,6 +131,14 @@ def may_be_cut(head: bytes, uri: str) -> bool:
     if named_type(uri) is not FileType.JSON_LINES or head.startswith(PACKED):
         return False
     return type_of(head, uri, is_packed=False) is FileType.JSON_LINES
+
+
+def _bare_name(uri: str) -> PurePosixPath:
+    """The file's name without the endings of what compresses it."""
+    name = PurePosixPath(uri.rpartition("/")[2].lower())
+    while name.suffix in PACKED_NAMES:
+        name = name.with_suffix("")
+    return name
 
 
 def _json_type(text: bytes, named: FileType | None) -> FileType:

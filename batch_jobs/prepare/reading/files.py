@@ -1,21 +1,24 @@
 """A file of any type that may be uploaded, plain or compressed (gzip, zstd), as blocks of rows."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from itertools import chain
 from pathlib import Path
 
 from batch_jobs.prepare.reading.blocks import Block
+from batch_jobs.prepare.reading.documents import document_blocks, documents_of
 from batch_jobs.prepare.reading.file_types import FileType, type_of
 from batch_jobs.prepare.reading.inflating import inflated_pieces, is_packed
 from batch_jobs.prepare.reading.json_lines import line_blocks
 from batch_jobs.prepare.reading.json_values import value_blocks
+from batch_jobs.prepare.reading.parquet import parquet_blocks
+from batch_jobs.prepare.reading.tables import table_blocks
 from tunesmith.contracts.errors import InvalidInput
 from tunesmith.contracts.recipes import PrepareRecipe
 
 HEAD_BYTES = 1 << 16
 """By so much of its text a file's type is told."""
 
-Pieces = Iterator[tuple[bytes, int]]
+Pieces = Generator[tuple[bytes, int], None, None]
 
 
 def read_blocks(file: Path, uri: str, recipe: PrepareRecipe) -> Iterator[Block]:
@@ -26,8 +29,20 @@ def read_blocks(file: Path, uri: str, recipe: PrepareRecipe) -> Iterator[Block]:
     """
     pieces = inflated_pieces(file, uri, recipe)
     head = _head(pieces)
-    found = type_of(b"".join(piece for piece, _ in head), uri, is_packed(file))
-    yield from _blocks(found, chain(head, pieces), file, uri, recipe)
+    text = b"".join(piece for piece, _ in head)
+    found, every, limit = type_of(text, uri, is_packed(file)), chain(head, pieces), recipe.max_line_bytes
+    match found:
+        case FileType.JSON_LINES:
+            yield from line_blocks(every, limit)
+        case FileType.JSON_ARRAY | FileType.JSON_OBJECTS:
+            yield from value_blocks(every, uri, found is FileType.JSON_ARRAY, limit)
+        case FileType.CSV | FileType.TSV:
+            yield from table_blocks(text, every, uri, found is FileType.TSV, limit)
+        case FileType.TEXT:
+            yield from document_blocks(every, documents_of(uri, recipe.read), limit)
+        case FileType.PARQUET:
+            pieces.close()
+            yield from parquet_blocks(file, uri, recipe)
 
 
 def read_lines(file: Path, uri: str, recipe: PrepareRecipe) -> Iterator[Block]:
@@ -49,13 +64,3 @@ def _head(pieces: Pieces) -> list[tuple[bytes, int]]:
         head.append(piece)
         size += len(piece[0])
     return head
-
-
-def _blocks(found: FileType, pieces: Pieces, file: Path, uri: str, recipe: PrepareRecipe) -> Iterator[Block]:
-    limit = recipe.max_line_bytes
-    match found:
-        case FileType.JSON_LINES:
-            return line_blocks(pieces, limit)
-        case FileType.JSON_ARRAY | FileType.JSON_OBJECTS:
-            return value_blocks(pieces, uri, found is FileType.JSON_ARRAY, limit)
-    raise InvalidInput(f"{uri}: TYPE_MISMATCH: {found} is not read yet")

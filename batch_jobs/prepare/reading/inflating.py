@@ -1,7 +1,7 @@
 """The bytes of a stored file, inflated where it is gzip or zstd, in pieces of bounded size."""
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -28,7 +28,7 @@ def is_packed(file: Path) -> bool:
         return stream.read(4).startswith(PACKED)
 
 
-def inflated_pieces(file: Path, uri: str, recipe: PrepareRecipe) -> Iterator[tuple[bytes, int]]:
+def inflated_pieces(file: Path, uri: str, recipe: PrepareRecipe) -> Generator[tuple[bytes, int], None, None]:
     """Pieces of at most 32 MiB, and how many stored bytes were read up to each. Raises InvalidInput."""
     with file.open("rb") as stream:
         magic = stream.read(4)
@@ -41,7 +41,7 @@ def inflated_pieces(file: Path, uri: str, recipe: PrepareRecipe) -> Iterator[tup
         try:
             for piece in _members(stream, magic.startswith(GZIP)):
                 total += len(piece)
-                _refuse_bomb(total, stream.tell(), uri, recipe)
+                refuse_bomb(total, stream.tell(), uri, recipe)
                 yield piece, stream.tell()
         except (zlib.error, zstandard.ZstdError, EOFError) as error:
             raise InvalidInput(
@@ -69,7 +69,7 @@ def _member(is_gzip: bool) -> Any:
     return zlib.decompressobj(31) if is_gzip else zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW).decompressobj()
 
 
-def _refuse_bomb(total: int, stored: int, uri: str, recipe: PrepareRecipe) -> None:
+def refuse_bomb(total: int, stored: int, uri: str, recipe: PrepareRecipe) -> None:
     if total > recipe.read.max_inflated_bytes:
         raise InvalidInput(f"{uri}: inflates to more than prepare.read.max_inflated_bytes; split the file")
     if total > max(FREE_BYTES, stored * recipe.read.max_inflation):

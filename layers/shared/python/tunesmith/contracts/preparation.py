@@ -16,6 +16,14 @@ class MixedFormats(StrEnum):
     CONVERT = "convert"
 
 
+class Documents(StrEnum):
+    """What ends a document of a text file; a form feed always does."""
+
+    LINE = "line"
+    PARAGRAPH = "paragraph"
+    PAGE = "page"
+
+
 class ReadRecipe(Contract):
     """How files become rows."""
 
@@ -25,6 +33,10 @@ class ReadRecipe(Contract):
         default={}, description="your column -> the format's key, as in {question: prompt, answer: completion}"
     )
     keep_columns: list[str] = Field(default=[], description="further keys of a row that stay with it")
+    documents: Documents | None = Field(
+        default=None,
+        description="text: a document is a line, ends at a blank line, or at a form feed; None: .txt at blank lines",
+    )
     max_file_bytes: int = Field(default=20_000_000_000, ge=1_000, description="as stored; checked before the download")
     max_inflated_bytes: int = Field(default=100_000_000_000, ge=1_000, description="of a compressed file, in all")
     max_inflation: int = Field(default=200, ge=2, description="a file that grows more when it is inflated is refused")
@@ -72,6 +84,10 @@ STRUCTURED_PII = tuple(kind for kind in PiiType if kind not in (PiiType.PERSON, 
 """What has a form that can be checked. Names and addresses are guessed from context: ask for them."""
 
 
+SECRETS_PREFIX = "tunesmith/"
+"""Of the names of secrets that jobs may read."""
+
+
 class RedactStyle(StrEnum):
     PLACEHOLDER = "placeholder"
     """`<EMAIL_1>`: the same value has the same number within a row."""
@@ -92,6 +108,8 @@ class RedactRecipe(Contract):
     def has_a_key(self) -> "RedactRecipe":
         if self.style is RedactStyle.PSEUDONYM and not self.key_secret:
             raise ValueError("style: pseudonym needs key_secret: without a key anyone could try names and compare")
+        if self.key_secret and not self.key_secret.startswith(SECRETS_PREFIX):
+            raise ValueError(f"key_secret must begin with {SECRETS_PREFIX}: jobs may read no other secrets")
         return self
 
 
@@ -160,6 +178,7 @@ class LabelRecipe(Contract):
 
 
 class ReportRecipe(Contract):
+    make: bool = Field(default=True, description="profile, page and card of the dataset version")
     sample_rows: int = Field(default=20_000, ge=100, description="rows that are looked at for topics and tokens")
     examples: int = Field(default=12, ge=0, le=200, description="redacted rows shown in the report")
     tokenizer: bool = Field(default=True, description="count tokens with the base model's tokenizer")
