@@ -128,6 +128,8 @@ SAGEMAKER_RUNTIME = {
 }
 RUN_FILES = {f"{ARTIFACTS}/runs/*": "params and results lie under the run's id"}
 DATASETS = {f"{ARTIFACTS}/datasets/*": "data sets lie under their digest"}
+SCANS = {f"{ARTIFACTS}/scans/*": "scans lie under the digest of what was scanned"}
+SECRETS = {_arn("secretsmanager", "secret:tunesmith/*"): "recipes name the secret with the key of pseudonyms"}
 EVALUATIONS = {f"{ARTIFACTS}/evaluations/*": "scores lie under the digest of model, suite and settings"}
 FEEDBACK = {f"{ARTIFACTS}/feedback/*": "reviewed feedback lies under its digest"}
 TRAFFIC = {f"{ARTIFACTS}/traffic/*": "captured exchanges lie under their completion's id"}
@@ -176,7 +178,7 @@ WILDCARDS: dict[str, dict[str, str]] = {
     _policy(f"{EVENT}/decide_retrain"): FEEDBACK
     | {"*": "xray's actions know no resources, and cloudwatch:DescribeAlarms is asked for by name"},
     _policy(f"{LIFECYCLE}/JobExecutionRole"): {"*": "ecr:GetAuthorizationToken knows no resources"},
-    _policy(f"{LIFECYCLE}/PrepareJob/Role"): RUN_FILES | DATASETS | FEEDBACK | UPLOADED,
+    _policy(f"{LIFECYCLE}/PrepareJob/Role"): RUN_FILES | DATASETS | FEEDBACK | UPLOADED | SCANS | SECRETS | BASES,
     _policy(f"{LIFECYCLE}/FinetuneJob/Role"): TRAINING,
     _policy(f"{LIFECYCLE}/EvaluateJob/Role"): RUN_FILES | DATASETS | EVALUATIONS | BASES | ADAPTERS,
     _policy(f"{LIFECYCLE}/TrainingRole"): SAGEMAKER_RUNTIME | TRAINING,

@@ -15,24 +15,32 @@ import sys
 from batch_jobs.harness.main import JobContext, run_job
 from batch_jobs.prepare.frozen import Frozen
 from batch_jobs.prepare.gates import check_quality
+from batch_jobs.prepare.parts import rows_in_part
 from batch_jobs.prepare.pipeline import prepare_files
 from batch_jobs.prepare.publishing import publish, published_manifest, result_of
+from tunesmith.contracts.datasets import DatasetManifest, Split
 from tunesmith.contracts.jobs import JobName, PrepareParams, PrepareResult
+from tunesmith.contracts.preflight import Preflight
+
+PREFLIGHT_ROWS = 2_000
 
 
 def prepare(params: PrepareParams, context: JobContext) -> PrepareResult:
     manifest = published_manifest(params, context.storage)
     if manifest:
         context.log("dataset version already there", dataset_version=manifest.dataset_version)
-        return result_of(params, manifest)
+    else:
+        manifest = _make(params, context)
+    return result_of(params, manifest, _look_ahead(params, manifest, context))
 
+
+def _make(params: PrepareParams, context: JobContext) -> DatasetManifest:
     folder = context.workdir / "dataset"
     folder.mkdir()
     prepared = prepare_files(params, _frozen(params, context), folder, context)
     context.log("rows prepared", **prepared.ledger.total().model_dump(mode="json"), splits=prepared.rows)
-
     check_quality(params, prepared, folder, context.storage)
-    return result_of(params, publish(params, prepared, folder, context))
+    return publish(params, prepared, folder, context)
 
 
 def _frozen(params: PrepareParams, context: JobContext) -> Frozen:
@@ -42,6 +50,18 @@ def _frozen(params: PrepareParams, context: JobContext) -> Frozen:
     return Frozen.read(
         context.storage.download(params.suite_uri, context.workdir / "suite.parquet", params.suite_digest)
     )
+
+
+def _look_ahead(params: PrepareParams, manifest: DatasetManifest, context: JobContext) -> Preflight | None:
+    """What the base would see of the first training rows: the version is whole either way, but a training of it may
+    not be. Raises QualityGateFailed where it would go wrong."""
+    if params.base is None:
+        return None
+    from batch_jobs.prepare.preflight.gate import run_preflight  # tokenizers are heavy, and not every run has a base
+
+    part = manifest.splits[Split.TRAIN].files[0]
+    file = context.storage.download(params.output_uri + part.path, context.workdir / "first-part.parquet", part.sha256)
+    return run_preflight(rows_in_part(file, manifest.kind, PREFLIGHT_ROWS), params, context)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from batch_jobs.prepare.deduplicating.signatures import Signatures, Template
 from batch_jobs.prepare.facts import FactsLog, RowFacts
 from batch_jobs.prepare.reading.files import read_blocks
 from batch_jobs.prepare.scanning import FileScan, Scanned, Scanner
+from batch_jobs.prepare.scans import Scans
 from batch_jobs.prepare.spool import Spool
 from batch_jobs.prepare.threads import Workers
 from batch_jobs.prepare.writing import Part, write_part
@@ -61,9 +62,10 @@ class Suite(Protocol):
 class OneMachine(AbstractContextManager["OneMachine"]):
     """All cores of this machine, in bounded memory."""
 
-    def __init__(self, recipe: PrepareRecipe, scanner: Scanner, context: JobContext):
+    def __init__(self, recipe: PrepareRecipe, scanner: Scanner, context: JobContext, scans: Scans | None = None):
+        """`scans` are those that were kept of earlier versions; None keeps none."""
         self.lengths: list[int] = []
-        self._recipe, self._scanner, self._context = recipe, scanner, context
+        self._recipe, self._scanner, self._context, self._scans = recipe, scanner, context, scans
         scratch = context.workdir / "spool"
         scratch.mkdir()
         self._workers, self._spool, self._log = Workers(), Spool(scratch), FactsLog(scratch)
@@ -74,16 +76,36 @@ class OneMachine(AbstractContextManager["OneMachine"]):
         self._workers.__exit__(*raised)
 
     def scan(self, index: int, source: Source) -> Iterator[Scanned]:
+        blocks = self._scans.find(source) if self._scans else None
+        for scanned in self._new(index, source) if blocks is None else self._kept(index, source, blocks):
+            self._context.check_interrupted()
+            self._spool.add(scanned.batch)
+            self._log.add(scanned.facts, scanned.signed)
+            self.lengths.append(len(scanned.batch))
+            yield scanned
+
+    def _kept(self, index: int, source: Source, blocks: int) -> Iterator[Scanned]:
+        """The scan of an earlier version."""
+        scans, name = self._scans, source.uri.rpartition("/")[2]
+        assert scans is not None
+        read = self._workers.map(lambda number: scans.read(source, number, self._scanner, index), range(blocks))
+        for number, (scanned, template) in enumerate(read, 1):
+            self._templates += [template] if template else []
+            self._context.progress(number, blocks, "blocks", note=f"{name}, scanned before")
+            yield scanned
+
+    def _new(self, index: int, source: Source) -> Iterator[Scanned]:
         name = source.uri.rpartition("/")[2]
         folder = self._context.workdir / source.source_id
         file = self._context.storage.download(source.uri, folder / name, version_id=pinned_version(source))
         size = max(file.stat().st_size, 1)
-        for scanned in self._scans(index, source, file):
-            self._context.check_interrupted()
+        scanning = self._scan_file(index, source, file)
+        if self._scans:
+            scanning = self._scans.keeping(
+                source, scanning, lambda: self._templates[-1], self._context.check_interrupted
+            )
+        for scanned in scanning:
             self._context.progress(min(scanned.consumed, size - 1), size, "bytes", note=name)
-            self._spool.add(scanned.batch)
-            self._log.add(scanned.facts, scanned.signed)
-            self.lengths.append(len(scanned.batch))
             yield scanned
         self._context.progress(size, size, "bytes", note=name)
         file.unlink()
@@ -115,7 +137,7 @@ class OneMachine(AbstractContextManager["OneMachine"]):
             self._context.check_interrupted()
             self._context.progress(count, len(parts), "files", note="writing")
 
-    def _scans(self, index: int, source: Source, file: Path) -> Iterator[Scanned]:
+    def _scan_file(self, index: int, source: Source, file: Path) -> Iterator[Scanned]:
         blocks = read_blocks(file, source.uri, self._recipe)
         first = next(blocks, None)
         if first is None:

@@ -20,17 +20,23 @@ from batch_jobs.prepare.balancing import surplus
 from batch_jobs.prepare.columns import RowColumns
 from batch_jobs.prepare.deciding import KEPT, REASONS, TRAIN, Decisions, decide
 from batch_jobs.prepare.engine import Engine, OneMachine
+from batch_jobs.prepare.evaluations import evaluation_runs
 from batch_jobs.prepare.facts import RowFacts
 from batch_jobs.prepare.frozen import Frozen
-from batch_jobs.prepare.labelling import is_asked, label_rows
+from batch_jobs.prepare.labelling import Labelling, is_asked, label_rows
 from batch_jobs.prepare.ledger import KEPT as KEPT_ROWS
 from batch_jobs.prepare.ledger import Ledger
 from batch_jobs.prepare.quarantine import QUARANTINE
+from batch_jobs.prepare.reporting.near_duplicates import near_duplicates
 from batch_jobs.prepare.scanning import Scanner
+from batch_jobs.prepare.scans import Scans
 from batch_jobs.prepare.writing import plan_parts
+from tunesmith.adapters.secrets_manager import read_secret
 from tunesmith.contracts.datasets import KIND_OF, DatasetKind, DropReason, RowFormat, Source, SourceKind, Split
 from tunesmith.contracts.errors import InvalidInput
 from tunesmith.contracts.jobs import PrepareParams
+from tunesmith.contracts.preparation import RedactStyle
+from tunesmith.contracts.profiles import NearDuplicates
 from tunesmith.contracts.recipes import PrepareRecipe
 
 
@@ -42,13 +48,23 @@ class Prepared:
     kind: DatasetKind
     files: dict[Split, list[str]]
     rows: dict[Split, int]
+    labelling: Labelling | None = None
+    near_duplicates: NearDuplicates | None = None
 
 
 def prepare_files(params: PrepareParams, frozen: Frozen, folder: Path, context: JobContext) -> Prepared:
     """Make the Parquet files and the quarantine in `folder`, on this machine."""
-    scanner = Scanner(params.recipe, frozen.prompts)
-    with OneMachine(params.recipe, scanner, context) as engine:
+    scanner = make_scanner(params.recipe, frozen, context)
+    scans = Scans(context.storage, params.scans_uri, params.recipe) if params.scans_uri else None
+    with OneMachine(params.recipe, scanner, context, scans) as engine:
         return prepare_with(engine, params, scanner.languages, frozen, folder, context)
+
+
+def make_scanner(recipe: PrepareRecipe, frozen: Frozen, context: JobContext) -> Scanner:
+    """The first pass with all that it needs: evaluation sets fetched, the key of pseudonyms read."""
+    secret = recipe.redact.key_secret if recipe.redact.style is RedactStyle.PSEUDONYM else None
+    key = read_secret(secret) if secret else None
+    return Scanner(recipe, frozen.prompts, evaluation_runs(recipe, context), key)
 
 
 def prepare_with(
@@ -81,7 +97,8 @@ def prepare_with(
     engine.write(parts, columns, kind, folder)
     files = {split: [part.name for part in parts if part.split == split] for split in Split}
     rows = {split: sum(part.rows for part in parts if part.split == split) for split in Split}
-    return Prepared(ledger, kind, files, rows)
+    near = near_duplicates(decided.near, engine.read, engine.lengths) if recipe.report.make else None
+    return Prepared(ledger, kind, files, rows, labelling, near)
 
 
 def in_order(sources: Sequence[Source]) -> list[Source]:

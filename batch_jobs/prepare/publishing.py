@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from batch_jobs.harness.main import JobContext
+from batch_jobs.prepare.documents import write_documents
 from batch_jobs.prepare.pipeline import Prepared
 from batch_jobs.prepare.quarantine import QUARANTINE
 from tunesmith.adapters.storage import Storage, file_entry
@@ -10,6 +11,7 @@ from tunesmith.contracts.datasets import DatasetManifest, Split, SplitEntry
 from tunesmith.contracts.errors import IntegrityError
 from tunesmith.contracts.identity import digest
 from tunesmith.contracts.jobs import PrepareParams, PrepareResult
+from tunesmith.contracts.preflight import Preflight
 
 MANIFEST = "manifest.json"
 
@@ -30,15 +32,19 @@ def published_manifest(params: PrepareParams, storage: Storage) -> DatasetManife
 def publish(params: PrepareParams, prepared: Prepared, folder: Path, context: JobContext) -> DatasetManifest:
     """Upload all files, then the manifest; only the newest attempt may."""
     manifest = _describe(params, prepared, folder)
+    if params.recipe.report.make:
+        names = write_documents(manifest, params.recipe, prepared, folder)
+        manifest = manifest.model_copy(update={"documents": [file_entry(folder, name) for name in names]})
     context.fence.check()
     files = [file for entry in manifest.splits.values() for file in entry.files] + [manifest.quarantine]
+    files += manifest.documents
     context.storage.upload_folder(folder, params.output_uri, files)
     context.fence.check()
     context.storage.write(params.output_uri + MANIFEST, manifest.model_dump_json(indent=2), "application/json")
     return manifest
 
 
-def result_of(params: PrepareParams, manifest: DatasetManifest) -> PrepareResult:
+def result_of(params: PrepareParams, manifest: DatasetManifest, preflight: Preflight | None) -> PrepareResult:
     (test,) = manifest.splits[Split.TEST].files
     return PrepareResult(
         dataset_version=manifest.dataset_version,
@@ -50,6 +56,7 @@ def result_of(params: PrepareParams, manifest: DatasetManifest) -> PrepareResult
         test_uri=params.output_uri + test.path,
         test_digest=test.sha256,
         characters=manifest.characters,
+        preflight=preflight,
     )
 
 

@@ -14,6 +14,8 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_stepfunctions as sfn
 
+from tunesmith.contracts.preparation import SECRETS_PREFIX
+
 ENDPOINT_PREFIX = "tunesmith-"
 """Of every endpoint, by `contracts.deployments.endpoint_name`."""
 SAGEMAKER = ["/aws/sagemaker/*", "aws/sagemaker/*"]
@@ -58,6 +60,11 @@ def read_objects(role: iam.IGrantable, bucket: s3.IBucket, *prefixes: str) -> No
 
 def write_objects(role: iam.IGrantable, bucket: s3.IBucket, *prefixes: str) -> None:
     allow(role, WRITE_OBJECTS, *(bucket.arn_for_objects(f"{prefix}*") for prefix in prefixes))
+
+
+def read_secrets(role: iam.IGrantable) -> None:
+    """Secrets that people made for tunesmith: their names begin with SECRETS_PREFIX."""
+    allow(role, ("secretsmanager:GetSecretValue",), arn(role, "secretsmanager", f"secret:{SECRETS_PREFIX}*"))
 
 
 def use_key(role: iam.IGrantable, key: kms.IKey) -> None:

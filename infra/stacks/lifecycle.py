@@ -111,8 +111,16 @@ class LifecycleStack(Stack):
     def _prepare(self) -> BatchJob:
         job = self._job(JobName.PREPARE, timeout=Duration.hours(6))
         grants.read_objects(job.role, self._storage.uploads, artifacts.UPLOADS_PREFIX)
-        grants.read_objects(job.role, self._storage.artifacts, artifacts.DATASETS_PREFIX, artifacts.FEEDBACK_PREFIX)
-        grants.write_objects(job.role, self._storage.artifacts, artifacts.DATASETS_PREFIX)
+        grants.read_objects(
+            job.role,
+            self._storage.artifacts,
+            artifacts.DATASETS_PREFIX,
+            artifacts.FEEDBACK_PREFIX,
+            artifacts.SCANS_PREFIX,
+        )
+        grants.write_objects(job.role, self._storage.artifacts, artifacts.DATASETS_PREFIX, artifacts.SCANS_PREFIX)
+        grants.read_objects(job.role, self._storage.models, artifacts.bases_prefix())
+        grants.read_secrets(job.role)
         return job
 
     def _finetune(self) -> BatchJob:

@@ -7,7 +7,14 @@ from pathlib import Path
 
 from tunesmith.contracts.datasets import Source, SourceKind
 from tunesmith.contracts.jobs import PrepareParams
-from tunesmith.contracts.preparation import DeduplicateRecipe, LanguageRecipe, PiiType, QualityRecipe, RedactRecipe
+from tunesmith.contracts.preparation import (
+    DeduplicateRecipe,
+    LanguageRecipe,
+    PiiType,
+    QualityRecipe,
+    RedactRecipe,
+    ReportRecipe,
+)
 from tunesmith.contracts.recipes import PrepareRecipe
 
 ROOT = Path(__file__).parents[3]
@@ -69,6 +76,7 @@ def race_recipe() -> PrepareRecipe:
         language=LanguageRecipe(detect=False),
         quality=QualityRecipe(measure=False),
         deduplicate=DeduplicateRecipe(threshold=NEAR_THRESHOLD),
+        report=ReportRecipe(make=False),
     )
 
 

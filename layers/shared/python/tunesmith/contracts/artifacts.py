@@ -4,6 +4,7 @@ uploads     uploads/<project>/<dataset>/<file>          what people upload
             uploads/<project>/<dataset>/<folder>/...    many files as one dataset, complete by its _dataset.json
             projects/<project>/recipe.yaml              their recipe
 artifacts   datasets/<project>/<dataset>/<version>/     Parquet splits, quarantine, manifest
+            scans/<project>/<digest>/                   scanned files, kept for the next dataset version
             runs/<run_id>/<job>/{params,result,progress,failure}.json
             evaluations/<model>/<suite>/<settings>/     scores of one model on one frozen suite, cached by digest
             feedback/<project>/<digest>.jsonl           reviewed feedback as training rows
@@ -18,6 +19,7 @@ import re
 UPLOADS_PREFIX = "uploads/"
 PROJECTS_PREFIX = "projects/"
 DATASETS_PREFIX = "datasets/"
+SCANS_PREFIX = "scans/"
 RUNS_PREFIX = "runs/"
 FEEDBACK_PREFIX = "feedback/"
 TRAFFIC_PREFIX = "traffic/"
@@ -44,6 +46,10 @@ def recipe_key(project: str) -> str:
 
 def dataset_prefix(project: str, dataset: str, version: str) -> str:
     return f"{DATASETS_PREFIX}{project}/{dataset}/{version}/"
+
+
+def scans_prefix(project: str) -> str:
+    return f"{SCANS_PREFIX}{project}/"
 
 
 def job_prefix(run_id: str, job: str) -> str:

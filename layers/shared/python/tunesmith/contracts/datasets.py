@@ -21,6 +21,7 @@ class Source(Contract):
     source_id: Digest
     uri: Uri
     version_id: str = Field(min_length=1, description="S3 versionId, pinned at acceptance")
+    sha256: Digest | None = Field(default=None, description="to be held against the bytes; None: nothing was claimed")
 
 
 class Upload(Contract):
@@ -230,6 +231,7 @@ class DatasetManifest(Contract):
     pii: dict[str, int] = Field(default={}, description="values that were found and redacted")
     splits: dict[Split, SplitEntry]
     quarantine: FileEntry
+    documents: list[FileEntry] = Field(default=[], description="profile, page and card")
     content_digest: Digest = Field(description="over the digests of the splits")
     characters: int = Field(description="of the training split: what sizing goes by")
     suite_digest: Digest | None = Field(description="frozen test split that this version was decontaminated against")

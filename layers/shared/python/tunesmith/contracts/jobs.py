@@ -10,6 +10,7 @@ from pydantic import Field
 from tunesmith.contracts.base import Contract, Digest, Name, RunId, Uri
 from tunesmith.contracts.datasets import DatasetKind, RowCounts, Source, Split
 from tunesmith.contracts.models import ModelReference
+from tunesmith.contracts.preflight import Preflight
 from tunesmith.contracts.recipes import EvaluateRecipe, FinetuneRecipe, Metric, PrepareRecipe
 
 
@@ -51,6 +52,9 @@ class PrepareParams(Contract):
     finetune: FinetuneRecipe | None = Field(
         default=None, description="the training that follows, which the preflight may stop; None: none follows"
     )
+    scans_uri: Uri | None = Field(
+        default=None, description="folder in which scans are kept for the next version; ends in a slash; None: nowhere"
+    )
     output_uri: Uri = Field(description="folder of the dataset version; ends in a slash")
 
 
@@ -64,6 +68,7 @@ class PrepareResult(Contract):
     test_uri: Uri
     test_digest: Digest
     characters: int = Field(description="of the training split")
+    preflight: Preflight | None = Field(default=None, description="what the base makes of the first training rows")
 
 
 class FinetuneParams(Contract):

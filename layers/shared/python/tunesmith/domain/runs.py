@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from tunesmith.contracts.artifacts import dataset_prefix, s3_uri
+from tunesmith.contracts.artifacts import dataset_prefix, s3_uri, scans_prefix
 from tunesmith.contracts.base import Timestamp
 from tunesmith.contracts.datasets import Suite
 from tunesmith.contracts.errors import Conflict, RunCancelled
@@ -40,6 +40,7 @@ def start_document(request: RunRequest, suite: Suite | None, artifacts_bucket: s
         suite_digest=suite.digest if suite else None,
         base=request.base,
         finetune=request.recipe.finetune if _trains(request) else None,
+        scans_uri=s3_uri(artifacts_bucket, scans_prefix(request.project)),
         output_uri=s3_uri(artifacts_bucket, prefix),
     )
     return LifecycleState(request=request, prepare=prepare, approval=request.recipe.approval)
