@@ -22,26 +22,10 @@ LABELS = {
     "account": ("password", "login", "profile", "settings", "username", "verification", "session", "device"),
     "returns": ("damaged", "exchange", "replacement", "warranty", "label", "unboxed", "defect", "broken"),
 }
-FILLER = [
-    "please",
-    "tell",
-    "me",
-    "how",
-    "this",
-    "works",
-    "because",
-    "nothing",
-    "on",
-    "your",
-    "page",
-    "says",
-    "what",
-    "happens",
-    "next",
-    "with",
-    "it",
-    "today",
-]
+FILLER = (
+    *("please", "tell", "me", "how", "this", "works", "because", "nothing", "on"),
+    *("your", "page", "says", "what", "happens", "next", "with", "it", "today"),
+)
 FRENCH = "Bonjour, pouvez-vous me dire pourquoi cette commande n'est pas encore arrivée chez nous à la maison"
 GERMAN = "Guten Tag, könnten Sie mir bitte sagen, warum meine Bestellung noch nicht angekommen ist und wo sie liegt"
 
@@ -127,7 +111,7 @@ def _chat(number: int, chance: random.Random) -> list[str]:
     elif odd < 0.16:
         question = question.replace(" ", "\r\n", 1) + " cafe\u0301"
     answer = f"Thank you. About the {words[0]}: " + " ".join(
-        chance.choices(LABELS[label] + tuple(FILLER), k=chance.randint(8, 90))
+        chance.choices(LABELS[label] + FILLER, k=chance.randint(8, 90))
     )
     follow_up = ["And then?", f"Then we write to you about the {words[1]}."] if chance.random() < 0.3 else []
     return [question, answer + ".", *follow_up]
