@@ -17,6 +17,7 @@ from tests.batch_jobs.harness.crashing import Crash, CrashingStorage
 from tunesmith.contracts.datasets import DatasetManifest, DropReason, ProblemCode, RowSums, Source, SourceKind, Split
 from tunesmith.contracts.identity import digest
 from tunesmith.contracts.jobs import ExitCode, JobName, PrepareParams, PrepareResult
+from tunesmith.contracts.preparation import DecontaminateRecipe, RedactRecipe
 from tunesmith.contracts.recipes import PrepareRecipe
 
 SHARED = Path(__file__).parents[4] / "shared/data"
@@ -220,6 +221,28 @@ def test_file_that_is_no_json_lines_is_refused(place: Workplace, content: bytes)
     assert place.run(place.params(place.source("a.jsonl", content))) == ExitCode.BAD_INPUT
 
 
+def test_file_that_was_scanned_for_one_version_is_not_read_again_for_the_next(place: Workplace) -> None:
+    def content(name: str) -> bytes:
+        rows = [row(f"{name} asks what comes after the number {n} in words", f"answer {n}") for n in range(60)]
+        return b"\n".join([*rows, b'{"cut', b""])
+
+    old, new = place.source("a.jsonl", content("anna")), place.source("b.jsonl", content("bert"))
+    kept = {"scans_uri": f"{place.folder}/scans/"}
+    first = place.manifest(place.params(old, name="first", **kept))
+    frozen = {
+        "suite_uri": f"{place.folder}/first/{first.splits[Split.TEST].files[0].path}",
+        "suite_digest": first.splits[Split.TEST].files[0].sha256,
+    }
+    expected = place.manifest(place.params(old, new, name="afresh", **frozen))
+    Path(old.uri).unlink()
+    found = place.manifest(place.params(old, new, name="second", **frozen, **kept))
+    assert (found.splits, found.quarantine, found.counts) == (expected.splits, expected.quarantine, expected.counts)
+    assert found.sums_by_source == expected.sums_by_source
+    other_recipe = EASY.model_copy(update={"redact": RedactRecipe(types=[])})
+    params = place.params(old, new, name="other", recipe=other_recipe, **frozen, **kept)
+    assert place.run(params) == ExitCode.BAD_INPUT  # scanned otherwise, so the file is needed
+
+
 def test_dataset_version_is_never_made_again(place: Workplace) -> None:
     source = place.source("a.jsonl", b"\n".join(row(f"{n}") for n in range(50)))
     first = place.manifest(place.params(source))
@@ -310,6 +333,19 @@ def test_real_rows_in_a_foreign_format_are_told_so(place: Workplace, capsys: pyt
     content = (SHARED / "gsm8k/train.first200.jsonl").read_bytes()
     assert place.run(place.params(place.source("a.jsonl", content), recipe=PrepareRecipe())) == ExitCode.BAD_INPUT
     assert "200 UNKNOWN_FORMAT" in capsys.readouterr().err
+
+
+def test_rows_that_share_a_run_of_words_with_an_evaluation_set_are_not_trained_on(place: Workplace) -> None:
+    secret = "the quick brown fox jumps over the lazy dog while seven wizards watch from afar"
+    evaluation = place.source("evaluation.jsonl", row(f"Please explain: {secret}.", "It is a pangram."))
+    told = [row(f"number {n}: {secret}, is it not?", f"yes {n}") for n in range(30)]
+    content = b"\n".join([*told, *(row(f"question {n}") for n in range(30))])
+    recipe = EASY.model_copy(update={"decontaminate": DecontaminateRecipe(against=[evaluation.uri])})
+    params = place.params(place.source("a.jsonl", content), recipe=recipe)
+    counts = place.manifest(params).counts
+    held_out = [p for split in (Split.TEST,) for p in place.prompts(params, split) if secret in p]
+    assert counts.dropped[DropReason.CONTAMINATED] == 30 - len(held_out)
+    assert not any(secret in prompt for prompt in place.prompts(params, Split.TRAIN))
 
 
 def test_params_for_a_laptop_run_are_valid(event: Any) -> None:
