@@ -57,8 +57,9 @@ class Checked:
 
     def place(self, index: int) -> Place:
         """Where a good row stands."""
-        line = int(self.batch.line[index])
-        return Place(line, int(self.block.offsets[np.searchsorted(self.block.numbers, line)]))
+        row = np.searchsorted(self.block.numbers, self.batch.line[index])
+        lines = self.block.numbers if self.block.lines is None else self.block.lines
+        return Place(int(lines[row]), int(self.block.offsets[row]))
 
 
 @dataclass(slots=True)
@@ -169,7 +170,7 @@ class Examination:
         examined.good += len(batch)
         examined.blank += block.rows - len(batch) - len(checked.quarantined)
         for row in checked.quarantined:
-            self.problems.add(row.problem, examined.uri, Place(row.number, row.offset))
+            self.problems.add(row.problem, examined.uri, Place(row.place, row.offset))
         counts = np.bincount(batch.format, minlength=len(FORMATS)).tolist()
         self._formats.update({name: count for name, count in zip(FORMATS, counts, strict=True) if count})
         if checked.prints is not None:

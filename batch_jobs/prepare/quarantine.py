@@ -21,13 +21,20 @@ class Quarantined:
     raw: bytes
     length: int
     """Bytes of the row in the file: more than `raw` has where that is only its beginning."""
+    begins_on: int | None = None
+    """Of rows that are counted as records: the line on which it begins. None: `number` is the line."""
 
     @classmethod
     def of_refusal(cls, refusal: Refusal) -> "Quarantined":
-        return cls(refusal.number, refusal.offset, refusal.problem, refusal.raw, refusal.length)
+        return cls(refusal.number, refusal.offset, refusal.problem, refusal.raw, refusal.length, refusal.line)
+
+    @property
+    def place(self) -> int:
+        """The line to look at."""
+        return self.number if self.begins_on is None else self.begins_on
 
     def told(self, source: str) -> Problem:
-        return self.problem.at(source, self.number, self.offset)
+        return self.problem.at(source, self.place, self.offset)
 
     def line(self, source: str) -> str:
         """A line of quarantine.jsonl: the problem and the row, base64 where it is no text."""

@@ -241,9 +241,15 @@ def _slow_rows(
             rows.append(checks.row(raw))
             numbers.append(number)
         except BadRow as bad:
-            quarantined.append(Quarantined(number, offset, bad.bare(), raw, len(raw)))
+            line = None if block.lines is None else int(block.lines[index])
+            quarantined.append(Quarantined(number, offset, _named(bad, number, line), raw, len(raw), line))
     quarantined.sort(key=lambda row: row.number)
     return RowBatch.of(rows, numbers), quarantined
+
+
+def _named(bad: BadRow, number: int, line: int | None) -> BadRow:
+    """The problem without its frames; of a record, with its number, since several may begin on one line."""
+    return bad.bare() if line is None else BadRow(bad.code, f"record {number}: {bad.message}", bad.field)
 
 
 def _hash(value: object) -> np.uint64:

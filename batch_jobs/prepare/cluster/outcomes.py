@@ -47,7 +47,7 @@ class Told:
         """Of the blocks of a piece whose first byte is the file's byte `begins`."""
         rows: list[Quarantined] = []
         for row in (row for scan in scans for row in scan.quarantined):
-            rows.append(Quarantined(row.number, row.offset + begins, row.problem, row.raw, row.length))
+            rows.append(replace(row, offset=row.offset + begins))
         formats: Counter[RowFormat] = Counter()
         pii: Counter[PiiType] = Counter()
         changed: Counter[Step] = Counter()
@@ -63,7 +63,7 @@ class Told:
 
     def moved(self, lines: int) -> "Told":
         """With line numbers of the whole file: `lines` stand before the piece."""
-        rows = [Quarantined(q.number + lines, q.offset, q.problem, q.raw, q.length) for q in self.quarantined]
+        rows = [replace(row, number=row.number + lines) for row in self.quarantined]
         changes = [replace(change, line=change.line + lines) for change in self.changes]
         return replace(self, quarantined=rows, changes=changes)
 
@@ -109,10 +109,12 @@ def read_told(storage: Storage, uri: str) -> Told:
 def _plain(row: Quarantined) -> dict[str, Any]:
     problem = {"code": row.problem.code, "message": row.problem.message, "field": row.problem.field}
     raw = base64.b64encode(row.raw).decode()
-    return {"number": row.number, "offset": row.offset, "problem": problem, "raw": raw, "length": row.length}
+    place = {"number": row.number, "offset": row.offset, "length": row.length, "begins_on": row.begins_on}
+    return place | {"problem": problem, "raw": raw}
 
 
 def _quarantined(plain: dict[str, Any]) -> Quarantined:
     problem = plain["problem"]
     bad = BadRow(ProblemCode(problem["code"]), problem["message"], field=problem["field"])
-    return Quarantined(plain["number"], plain["offset"], bad, base64.b64decode(plain["raw"]), plain["length"])
+    raw = base64.b64decode(plain["raw"])
+    return Quarantined(plain["number"], plain["offset"], bad, raw, plain["length"], plain["begins_on"])

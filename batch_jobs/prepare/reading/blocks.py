@@ -37,6 +37,8 @@ class Refusal:
     """As it stands in the file; of a row that is too long, its beginning."""
     length: int
     """Bytes of the row in the file."""
+    line: int | None = None
+    """The line on which it begins, where that is not its number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +113,8 @@ class Spans:
         """The row as refused, where `before` lines of its block stand before it."""
         start, length = int(self.starts[row]), int(self.lengths[row])
         raw = self.text[start : start + min(length, EXCERPT)]
-        return Refusal(before, int(self.numbers[row]), int(self.offsets[row]), problem, raw, length)
+        line = None if self.lines is None else int(self.lines[row])
+        return Refusal(before, int(self.numbers[row]), int(self.offsets[row]), problem, raw, length, line)
 
     def place(self, row: int) -> str:
         """Where the row stands, for messages."""

@@ -145,11 +145,12 @@ class Records:
         at = int(self.marks[row] - found.offsets[row])
         what = "a carriage return outside quotes" if found.text[start + at] == CR else "text after a closing quote"
         reason = f"{found.place(row)}: {what} at byte {at + 1} of the record"
-        number, offset = int(found.numbers[row]), int(found.offsets[row])
+        assert found.lines is not None
+        number, offset, line = int(found.numbers[row]), int(found.offsets[row]), int(found.lines[row])
         for place, raw in enumerate(found.text[start : int(found.ends[row])].split(b"\n")):
             message = f"{reason}; this is its line {place + 1}" if place else reason
             problem = BadRow(ProblemCode.BAD_QUOTES, message)
-            yield Refusal(before, number + place, offset, problem, raw[:EXCERPT], len(raw))
+            yield Refusal(before, number + place, offset, problem, raw[:EXCERPT], len(raw), line + place)
             offset += len(raw) + 1
 
 

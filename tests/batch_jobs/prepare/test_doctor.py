@@ -169,3 +169,14 @@ def test_real_files_convert(tmp_path: Path, capsys: pytest.CaptureFixture[str], 
     assert (code, told.rows_in, told.kept, told.files[0].format) == (0, rows, good, found)
     code, told = run(doctor.main, capsys, tmp_path / "out.jsonl")
     assert (code, told.rows_in, told.formats) == (0, good, {RowFormat.CHAT: good})
+
+
+def test_rows_of_arrays_and_tables_are_told_by_line_and_record(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.json").write_text('[\n {"text": "a"},\n {"text": "",\n  "x": 1}, {"text": ""},\n {"text": "b"}\n]\n')
+    (tmp_path / "b.csv").write_text('text,n\nhello,1\n"a\nb",2\n"",3\nx\n')
+    _, told = run(doctor.main, capsys, tmp_path / "a.json", tmp_path / "b.csv")
+    found = [(problem.line, problem.offset, problem.message.partition(":")[0]) for problem in told.problems]
+    assert found == [(3, 19, "record 2"), (4, 43, "record 3"), (5, 23, "record 3"), (6, 28, "record 4, line 6")]
+    assert told.rows_in == 8 and told.kept == 4
