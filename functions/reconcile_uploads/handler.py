@@ -8,7 +8,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from tunesmith.adapters import clock, pipeline, runs, suites, uploads
 from tunesmith.contracts.environment import ReconcileUploadsEnv
-from tunesmith.contracts.errors import PlatformError
+from tunesmith.contracts.errors import InvalidInput, PlatformError
 from tunesmith.contracts.events import ObjectCreated
 from tunesmith.contracts.metrics import MetricName
 from tunesmith.contracts.runs import RunRequest, RunStatus
@@ -33,11 +33,14 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, i
 
 
 def accept(found: ObjectCreated) -> bool:
-    """An upload that cannot be accepted is told in the log and must not keep the others waiting."""
+    """An upload that cannot be accepted is told in the log and must not keep the others waiting; one that never can be
+    is recorded, so that it is told once."""
     try:
         outcome = uploads.accept(env(), found, clock.now())
     except PlatformError as error:
         logger.error("upload refused", key=found.key, version_id=found.version_id, code=error.code, reason=str(error))
+        if isinstance(error, InvalidInput):
+            uploads.record_unusable(env(), found, str(error), clock.now())
         return False
     if outcome.refusal:
         count(MetricName.RUNS_FAILED)

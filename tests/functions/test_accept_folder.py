@@ -1,15 +1,18 @@
 """Folders against moto: one dataset when its list lands, once, of exactly the versions that it names."""
 
+import hashlib
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import boto3
 import pytest
 
 from functions.accept_upload.handler import lambda_handler
 from functions.reconcile_uploads.handler import lambda_handler as reconcile
-from tests.support.edges import eventbridge, open_edges, sqs
+from tests.support.edges import KEY, eventbridge, open_edges, sqs
+from tests.support.faults import wire
 from tunesmith.adapters.runs import run_of
-from tunesmith.contracts.datasets import DatasetVersion
+from tunesmith.contracts.artifacts import upload_key
 from tunesmith.contracts.runs import RunStatus
 
 FOLDER = "uploads/docs/docstrings/november/"
@@ -25,6 +28,22 @@ def put_list(edges, *files, **more) -> str:
     return edges.upload(LIST, json.dumps({"files": list(files)} | more).encode())
 
 
+def append(edges, context, name: str, path: str = "a.jsonl") -> str:
+    """A folder of one file, appended to the dataset; the version of its file."""
+    folder = upload_key("docs", "docstrings", f"{name}/")
+    version = edges.upload(folder + path, name.encode())
+    body = json.dumps({"files": [{"path": path}], "append": True}).encode()
+    lambda_handler(eventbridge(edges.upload(folder + "_dataset.json", body), folder + "_dataset.json"), context)
+    return version
+
+
+def newest(edges) -> list[str]:
+    """Object versions of the files of the dataset's newest version, in order."""
+    [pointer] = [row for row in edges.rows("datasets") if row["entry"] == "newest"]
+    [version] = [version for version in edges.versions() if version.version == pointer["version"]]
+    return [source.version_id for source in version.sources]
+
+
 def run(edges):
     [row] = edges.rows("runs")
     return run_of(row)
@@ -38,8 +57,8 @@ def test_files_wait_for_the_list_and_become_one_dataset(edges, context):
     told = put_list(edges, {"path": "a.jsonl", "bytes": 3}, {"path": "more/b é.jsonl"}, license="MIT")
     lambda_handler(eventbridge(told, LIST), context)
     assert [source.version_id for source in run(edges).request.sources] == [first, second]
-    [version] = edges.rows("datasets")
-    assert DatasetVersion.model_validate_json(version["document"]).sources == run(edges).request.sources
+    [version] = edges.versions()
+    assert version.sources == run(edges).request.sources
     assert run(edges).status is RunStatus.QUEUED
 
 
@@ -113,3 +132,79 @@ def test_deleted_file_is_missing(edges, context):
     boto3.client("s3").delete_object(Bucket="uploads", Key=FOLDER + "a.jsonl")
     lambda_handler(eventbridge(put_list(edges, {"path": "a.jsonl"}), LIST), context)
     assert "no object" in run(edges).reasons[0]
+
+
+def test_appended_files_are_added_to_the_newest_version(edges, context):
+    whole = edges.upload(KEY)
+    lambda_handler(eventbridge(whole), context)
+    first, second = append(edges, context, "first"), append(edges, context, "second")
+    assert newest(edges) == [whole, first, second]
+    assert {len(run_of(row).request.sources) for row in edges.rows("runs")} == {1, 2, 3}
+    assert edges.row_counts() == (3, 3, 3)
+
+
+def test_first_that_is_appended_is_the_dataset(edges, context):
+    first = append(edges, context, "first")
+    assert newest(edges) == [first]
+
+
+def test_what_is_not_appended_is_all_of_the_next_version(edges, context):
+    append(edges, context, "first")
+    whole = edges.upload(KEY)
+    lambda_handler(eventbridge(whole), context)
+    assert newest(edges) == [whole]
+    second = append(edges, context, "second")
+    assert newest(edges) == [whole, second]
+
+
+def test_object_version_that_is_there_already_is_not_appended_twice(edges, context):
+    first = append(edges, context, "first")
+    folder = upload_key("docs", "docstrings", "first/")
+    body = json.dumps({"files": [{"path": "a.jsonl", "versionId": first}], "append": True}).encode()
+    lambda_handler(eventbridge(edges.upload(folder + "_dataset.json", body), folder + "_dataset.json"), context)
+    assert newest(edges) == [first]
+
+
+def test_appending_repeated_later_changes_nothing(edges, context):
+    first = append(edges, context, "first")
+    second = append(edges, context, "second")
+    before, key = edges.rows("datasets"), upload_key("docs", "docstrings", "first/_dataset.json")
+    told = boto3.client("s3").head_object(Bucket="uploads", Key=key)["VersionId"]
+    lambda_handler(eventbridge(told, key), context)
+    assert edges.rows("datasets") == before and newest(edges) == [first, second]
+
+
+def test_appending_at_once_loses_none(edges, context):
+    names = [f"part-{number}" for number in range(8)]
+    with wire(), ThreadPoolExecutor(4) as pool:
+        versions = list(pool.map(lambda name: append(edges, context, name), names))
+    assert sorted(newest(edges)) == sorted(versions)
+    assert sorted(len(version.sources) for version in edges.versions()) == list(range(1, 9))
+
+
+def test_appending_is_refused_before_a_run_cannot_carry_it(edges, context):
+    for name in ("first", "second"):
+        folder, files = upload_key("docs", "docstrings", f"{name}/"), [f"{'x' * 300}-{n}.jsonl" for n in range(70)]
+        for file in files:
+            edges.upload(folder + file)
+        body = json.dumps({"files": [{"path": file} for file in files], "append": True}).encode()
+        lambda_handler(eventbridge(edges.upload(folder + "_dataset.json", body), folder + "_dataset.json"), context)
+    reasons = [run_of(row).reasons for row in edges.rows("runs")]
+    assert sorted(map(len, reasons)) == [0, 1] and "140 files" in str(reasons)
+    assert len(newest(edges)) == 70
+
+
+def test_digest_that_s3_knows_is_compared_at_once(edges, context):
+    boto3.client("s3").put_object(Bucket="uploads", Key=FOLDER + "a.jsonl", Body=b"{}\n", ChecksumAlgorithm="SHA256")
+    right, wrong = hashlib.sha256(b"{}\n").hexdigest(), "0" * 64
+    lambda_handler(eventbridge(put_list(edges, {"path": "a.jsonl", "sha256": wrong}), LIST), context)
+    assert "the list says 0000" in run(edges).reasons[0] and "a.jsonl" in run(edges).reasons[0]
+    lambda_handler(eventbridge(put_list(edges, {"path": "a.jsonl", "sha256": right}), LIST), context)
+    [version] = edges.versions()
+    assert [source.sha256 for source in version.sources] == [None]
+
+
+def test_digest_that_s3_does_not_know_goes_with_the_source(edges, context):
+    edges.upload(FOLDER + "a.jsonl")
+    lambda_handler(eventbridge(put_list(edges, {"path": "a.jsonl", "sha256": "0" * 64}), LIST), context)
+    assert [source.sha256 for source in run(edges).request.sources] == ["0" * 64]

@@ -8,7 +8,7 @@ import pytest
 from functions.accept_upload.handler import lambda_handler
 from tests.support.edges import KEY, eventbridge, notification, open_edges, sqs
 from tunesmith.adapters.runs import run_of
-from tunesmith.contracts.datasets import DatasetVersion, Upload
+from tunesmith.contracts.datasets import Upload
 from tunesmith.contracts.errors import InvalidInput
 from tunesmith.contracts.runs import RunStatus
 
@@ -29,12 +29,12 @@ def metric_names(capsys) -> list[str]:
 def test_upload_in_each_shape_becomes_upload_version_and_queued_run(edges, context, shape):
     version = edges.upload()
     lambda_handler(shape(version), context)
-    [upload_row], [version_row], [run_row] = (edges.rows(table) for table in ("uploads", "datasets", "runs"))
+    [upload_row], [made], [run_row] = edges.rows("uploads"), edges.versions(), edges.rows("runs")
     upload, run = Upload.model_validate_json(upload_row["document"]), run_of(run_row)
     assert (upload.key, upload.version_id, upload.size) == (KEY, version, 3)
     assert (run.status, run.request.run_id) == (RunStatus.QUEUED, upload.run_id)
     assert [source.version_id for source in run.request.sources] == [version]
-    assert DatasetVersion.model_validate_json(version_row["document"]).version == run.request.dataset_version
+    assert made.version == run.request.dataset_version
 
 
 def test_repeat_in_another_shape_writes_nothing_and_is_counted(edges, context, capsys):

@@ -10,7 +10,7 @@ from tests.support.edges import open_edges
 from tests.support.retraining import alarm, give_feedback, make_alarm, put_in_production
 from tunesmith.adapters import runs
 from tunesmith.adapters.storage import Storage
-from tunesmith.contracts.datasets import DatasetVersion, SourceKind
+from tunesmith.contracts.datasets import SourceKind
 from tunesmith.contracts.errors import NotFound
 from tunesmith.contracts.feedback import ReviewStatus
 from tunesmith.contracts.retraining import RetrainingDecision
@@ -56,8 +56,7 @@ def test_alarm_in_each_shape_queues_a_run_like_the_champions_with_feedback(edges
 def test_dataset_version_names_its_sources(edges, champion, context):
     lambda_handler(alarm(), context)
     [run] = alarm_runs()
-    versions = [DatasetVersion.model_validate_json(row["document"]) for row in edges.rows("datasets")]
-    [made] = [version for version in versions if version.version == run.request.dataset_version]
+    [made] = [version for version in edges.versions() if version.version == run.request.dataset_version]
     assert made.sources == run.request.sources
 
 

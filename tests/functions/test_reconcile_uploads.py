@@ -70,6 +70,17 @@ def test_upload_that_cannot_be_accepted_does_not_hold_up_the_others(edges, recon
     assert reconcile() == {"accepted": 1, "started": 1, "ended": 0}
 
 
+def test_upload_that_never_can_be_accepted_is_told_once(edges, reconcile, caplog):
+    edges.upload("uploads/no-dataset.jsonl")
+    reconcile()
+    assert [record.key for record in caplog.records if record.msg == "upload refused"] == ["uploads/no-dataset.jsonl"]
+    caplog.clear()
+    reconcile()
+    assert not [record for record in caplog.records if record.msg == "upload refused"]
+    [row] = edges.rows("uploads")
+    assert row["key"] == "uploads/no-dataset.jsonl" and "expected uploads/" in row["unusable"]
+
+
 def test_folder_markers_and_recipes_are_no_uploads(edges, reconcile):
     edges.upload("uploads/docs/docstrings/")
     edges.write_recipe("model: docs")

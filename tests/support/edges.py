@@ -16,6 +16,7 @@ from functions.request_approval import handler as request_approval
 from functions.start_run import handler as start_run
 from tunesmith.adapters import dynamo
 from tunesmith.contracts.artifacts import base_pointer_key, recipe_key
+from tunesmith.contracts.datasets import DatasetVersion
 from tunesmith.contracts.identity import digest
 from tunesmith.contracts.models import BaseModelManifest
 from tunesmith.contracts.recipes import Recipe
@@ -52,8 +53,14 @@ class Edges:
         return list(dynamo.scan(table))
 
     def row_counts(self) -> tuple[int, int, int]:
-        """Rows of uploads, datasets and runs."""
-        return len(self.rows("uploads")), len(self.rows("datasets")), len(self.rows("runs"))
+        """Uploads, dataset versions and runs."""
+        return len(self.rows("uploads")), len(self.versions()), len(self.rows("runs"))
+
+    def versions(self) -> list[DatasetVersion]:
+        """Of all datasets, the oldest first."""
+        rows = [row for row in self.rows("datasets") if row["entry"].startswith("version#")]
+        found = [DatasetVersion.model_validate_json(row["document"]) for row in rows]
+        return sorted(found, key=lambda version: version.created_at)
 
     def executions(self) -> list[str]:
         """Names of all executions that were ever started."""

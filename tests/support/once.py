@@ -30,8 +30,9 @@ def accepting(edges: Edges, context: Any, project: str) -> Delivery:
     def check() -> None:
         [run] = runs.runs_of_project("runs", project)
         assert sum(f'"project":"{project}"' in row["document"] for row in edges.rows("uploads")) == 1
-        versions = [row for row in edges.rows("datasets") if row["dataset"] == f"{project}/d"]
-        assert [row["entry"] for row in versions] == [f"version#{run.request.dataset_version}"]
+        rows = {row["entry"]: row for row in edges.rows("datasets") if row["dataset"] == f"{project}/d"}
+        assert sorted(rows) == ["newest", f"version#{run.request.dataset_version}"]
+        assert rows["newest"]["version"] == run.request.dataset_version
 
     return Delivery(lambda: accept_upload(event, context), check)
 
@@ -57,8 +58,8 @@ def deciding(edges: Edges, context: Any, project: str) -> Delivery:
         [run] = [run for run in runs.runs_of_project("runs", project) if run.request.trigger is Trigger.ALARM]
         entries = sorted(row["entry"] for row in edges.rows("retraining") if row["model"] == f"{project}/{project}")
         assert entries == [f"decision#{run.request.trigger_id}", "policy"]
-        versions = {row["entry"] for row in edges.rows("datasets") if row["dataset"] == f"{project}/docstrings"}
+        versions = {version.version for version in edges.versions() if version.project == project}
         assert len(versions) == 2
-        assert f"version#{run.request.dataset_version}" in versions
+        assert run.request.dataset_version in versions
 
     return Delivery(lambda: decide_retrain(alarm(project=project), context), check)

@@ -91,7 +91,8 @@ def put(write: Put) -> bool:
 def transact(writes: list[Put], attempts: int = 8) -> bool:
     """Write all rows or none. False where a condition does not hold and the rows there are not ours.
 
-    A cancellation by contention alone is tried again: the other transaction may have failed.
+    A cancellation by contention alone is tried again: the other transaction may have failed. One row that is ours says
+    that all were written: the others may have been written over since.
     """
     for attempt in range(attempts):
         try:
@@ -99,7 +100,7 @@ def transact(writes: list[Put], attempts: int = 8) -> bool:
         except ClientError as error:
             if error.response["Error"]["Code"] != "TransactionCanceledException":
                 raise
-            if all(is_ours(write) for write in writes):
+            if any(is_ours(write) for write in writes):
                 return True
             if attempt + 1 == attempts or not _only_contention(error):
                 return False

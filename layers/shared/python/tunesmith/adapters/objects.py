@@ -1,5 +1,6 @@
 """S3 objects by their versions: what is pinned, listed and written once."""
 
+import base64
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -28,6 +29,8 @@ class StoredVersion:
     key: str
     version_id: str
     size: int
+    sha256: str | None = None
+    """Hexadecimal, where S3 keeps it of the whole object and was asked."""
 
 
 def read_current(bucket: str, key: str) -> tuple[bytes, str]:
@@ -66,13 +69,21 @@ def version_of(bucket: str, key: str, version_id: str | None) -> StoredVersion:
     """This version of the key, or its newest. Raises NotFound where there is none."""
     wanted = {"VersionId": version_id} if version_id else {}
     try:
-        found = client().head_object(Bucket=bucket, Key=key, **wanted)
+        found = client().head_object(Bucket=bucket, Key=key, ChecksumMode="ENABLED", **wanted)
     except ClientError as error:
         if error.response["Error"]["Code"] not in ABSENT | {"400"}:
             raise
         version = f" version {version_id}" if version_id else ""
         raise NotFound(f"no object {s3_uri(bucket, key)}{version}") from error
-    return StoredVersion(key, found["VersionId"], found["ContentLength"])
+    return StoredVersion(key, found["VersionId"], found["ContentLength"], _whole_sha256(found))
+
+
+def _whole_sha256(head: dict[str, Any]) -> str | None:
+    """S3's own SHA-256 of an object; that of an upload in parts is over its parts' checksums, and tells nothing."""
+    told = head.get("ChecksumSHA256")
+    if not told or head.get("ChecksumType") == "COMPOSITE" or "-" in told:
+        return None
+    return base64.b64decode(told).hex()
 
 
 def versions_under(bucket: str, prefix: str) -> Iterator[StoredVersion]:

@@ -13,7 +13,8 @@ MOST_FILES = 200
 MOST_BYTES = 1 << 20
 """Of the list itself."""
 MOST_SOURCE_BYTES = 64 << 10
-"""Of the pinned sources as JSON: they stand twice in an execution's state, which Step Functions keeps to 256 KiB."""
+"""Of a dataset version's pinned sources as JSON: they stand twice in an execution's state, which Step Functions keeps
+to 256 KiB."""
 
 FilePath = Annotated[str, StringConstraints(min_length=1, max_length=512, pattern=r"^[^\x00-\x1f\\]+$")]
 
@@ -25,7 +26,7 @@ class ListedFile(Contract):
     version_id: str | None = Field(
         default=None, alias="versionId", min_length=1, description="None: the newest when the folder is accepted"
     )
-    sha256: Digest | None = Field(default=None, description="what the sender saw; recorded with the list")
+    sha256: Digest | None = Field(default=None, description="must be that of the version's bytes")
     bytes: int | None = Field(default=None, ge=0, description="must be the size of that version")
 
     @field_validator("path")
@@ -40,6 +41,7 @@ class FolderList(Contract):
     """What `_dataset.json` says."""
 
     files: list[ListedFile] = Field(min_length=1, max_length=MOST_FILES)
+    append: bool = Field(default=False, description="these files and those of the dataset's newest version")
     name: str | None = Field(default=None, max_length=200)
     description: str | None = Field(default=None, max_length=10_000)
     license: str | None = Field(default=None, max_length=200)

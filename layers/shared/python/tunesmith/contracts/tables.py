@@ -43,7 +43,8 @@ UPLOADS = TableSpec("uploads", "upload_id")
 """One row per accepted object version, for ever."""
 
 DATASETS = TableSpec("datasets", "dataset", "entry")
-"""`<project>/<dataset>` -> `version#<digest>` per dataset version, and `suite`: the pinned frozen test split."""
+"""`<project>/<dataset>` -> `version#<digest>` per dataset version, `newest`: the last that uploads made, and `suite`:
+the pinned frozen test split."""
 
 RUNS = TableSpec("runs", "run_id", indexes=(IndexSpec("by_project", "project", "created_at"),), stream=True)
 """One row per run; its stream starts the execution."""

@@ -3,7 +3,7 @@
 The clock, what lies in the buckets and the recipe that was read are passed in; nothing here looks anything up.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tunesmith.contracts import identity
 from tunesmith.contracts.artifacts import (
@@ -18,6 +18,7 @@ from tunesmith.contracts.base import Timestamp
 from tunesmith.contracts.datasets import DatasetVersion, Source, SourceKind, Upload
 from tunesmith.contracts.errors import ForgedEvent, InvalidInput
 from tunesmith.contracts.events import ObjectCreated
+from tunesmith.contracts.folders import MOST_SOURCE_BYTES
 from tunesmith.contracts.models import UNRESOLVED, ModelReference
 from tunesmith.contracts.recipes import OnUpload, Recipe
 from tunesmith.contracts.runs import RunRequest, Trigger
@@ -58,7 +59,15 @@ class FolderContents:
     """What a folder's list names, each file pinned. `problem` says why the list could not be followed."""
 
     sources: list[Source]
+    append: bool = False
+    """To the dataset's newest version, instead of being all of the next."""
     problem: str | None = None
+
+    def after(self, newest: DatasetVersion | None) -> "FolderContents":
+        """With what that version is made of first, and each object version once."""
+        before = newest.sources if newest else []
+        known = {source.source_id for source in before}
+        return replace(self, sources=[*before, *(one for one in self.sources if one.source_id not in known)])
 
 
 @dataclass(frozen=True)
@@ -144,7 +153,7 @@ def accept_upload(
     `contents` is None where the upload is a file of its own."""
     contents = contents or FolderContents([])
     place, recipe = upload_place(found.key), pinned.recipe
-    refusal = contents.problem or _refusal(pinned, base)
+    refusal = contents.problem or _overload(found, contents) or _refusal(pinned, base)
     upload_id = identity.upload_id(found.bucket, found.key, pinned_version(found))
     ids = [upload_id, *(member.source_id for member in contents.sources)]
     version = identity.dataset_version_id(ids, recipe.prepare.model_dump(mode="json"))
@@ -173,6 +182,16 @@ def accept_upload(
         accepted_at=now,
     )
     return Acceptance(upload, request, refusal)
+
+
+def _overload(found: ObjectCreated, contents: FolderContents) -> str | None:
+    described = sum(len(source.model_dump_json().encode()) for source in contents.sources)
+    if described <= MOST_SOURCE_BYTES:
+        return None
+    return (
+        f"{s3_uri(found.bucket, found.key)}: names and versions of {len(contents.sources)} files take {described:,} "
+        f"bytes, a run carries at most {MOST_SOURCE_BYTES:,}; join files, or shorten their paths"
+    )
 
 
 def _refusal(pinned: PinnedRecipe, base: ModelReference | None) -> str | None:
