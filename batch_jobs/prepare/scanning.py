@@ -242,6 +242,7 @@ def _slow_rows(
             numbers.append(number)
         except BadRow as bad:
             line = None if block.lines is None else int(block.lines[index])
+            raw = raw.replace(b"\n", b" ")  # of an array's element: there is none within its strings
             quarantined.append(Quarantined(number, offset, _named(bad, number, line), raw, len(raw), line))
     quarantined.sort(key=lambda row: row.number)
     return RowBatch.of(rows, numbers), quarantined
