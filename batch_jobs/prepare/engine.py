@@ -97,7 +97,7 @@ class OneMachine(AbstractContextManager["OneMachine"]):
     def _new(self, index: int, source: Source) -> Iterator[Scanned]:
         name = source.uri.rpartition("/")[2]
         folder = self._context.workdir / source.source_id
-        file = self._context.storage.download(source.uri, folder / name, version_id=pinned_version(source))
+        file = self._context.storage.download(source.uri, folder / name, source.sha256, pinned_version(source))
         size = max(file.stat().st_size, 1)
         scanning = self._scan_file(index, source, file)
         if self._scans:

@@ -24,8 +24,9 @@ class Piece:
 
 
 def pieces_of(index: int, source: Source, size: int, piece_bytes: int) -> Iterator[Piece]:
-    """Uncompressed JSON lines are cut; whatever else a file is, it is read as one."""
-    if size <= piece_bytes or not source.uri.lower().endswith(LINES):
+    """Uncompressed JSON lines are cut; whatever else a file is, and where its digest is to be compared, it is read as
+    one."""
+    if size <= piece_bytes or source.sha256 or not source.uri.lower().endswith(LINES):
         yield Piece(index, 0, None)
         return
     for start in range(0, size, piece_bytes):
@@ -36,7 +37,7 @@ def fetch_piece(storage: Storage, source: Source, piece: Piece, max_line_bytes: 
     """(the piece's lines as a file, where in the source the first of them begins)."""
     name = source.uri.rpartition("/")[2]
     if piece.end is None:
-        return storage.download(source.uri, folder / name, version_id=pinned_version(source)), 0
+        return storage.download(source.uri, folder / name, source.sha256, pinned_version(source)), 0
     data, begins = _lines(storage, source, piece, max_line_bytes)
     (folder / name).write_bytes(data)
     return folder / name, begins
