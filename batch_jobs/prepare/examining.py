@@ -26,8 +26,16 @@ from batch_jobs.prepare.reading.blocks import Block
 from batch_jobs.prepare.reading.files import read_blocks
 from batch_jobs.prepare.scanning import rows_of
 from batch_jobs.prepare.threads import Workers
-from tunesmith.contracts.checks import CheckedFile, DatasetCheck, FoundProblem, SwapEstimate
-from tunesmith.contracts.datasets import KIND_OF, DatasetKind, DropReason, ProblemCode, RowFormat, Severity
+from tunesmith.contracts.checks import CheckedFile, DatasetCheck, FoundProblem
+from tunesmith.contracts.datasets import (
+    KIND_OF,
+    DatasetKind,
+    DropReason,
+    ProblemCode,
+    RowFormat,
+    Severity,
+    SwapEstimate,
+)
 from tunesmith.contracts.errors import PlatformError
 from tunesmith.contracts.recipes import PrepareRecipe
 

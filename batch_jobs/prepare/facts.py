@@ -33,6 +33,8 @@ class RowFacts:
     language: NDArray[np.uint16]
     """Index into signals.language's codes."""
     pii: NDArray[np.bool_]
+    offset: NDArray[np.int64]
+    """Where the row begins in its file."""
     raw: NDArray[np.uint64]
     """Hash of the row as it came in."""
     size: NDArray[np.int64]
@@ -56,6 +58,7 @@ NO_FACTS = RowFacts(
     toxicity=np.empty(0, np.float32),
     language=np.empty(0, np.uint16),
     pii=np.empty(0, np.bool_),
+    offset=np.empty(0, np.int64),
     raw=np.empty(0, np.uint64),
     size=np.empty(0, np.int64),
     characters=np.empty(0, np.int64),

@@ -10,7 +10,7 @@ are the same.
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -30,9 +30,20 @@ from batch_jobs.prepare.quarantine import QUARANTINE
 from batch_jobs.prepare.reporting.near_duplicates import near_duplicates
 from batch_jobs.prepare.scanning import Scanner
 from batch_jobs.prepare.scans import Scans
+from batch_jobs.prepare.warnings import swapped_pairs
 from batch_jobs.prepare.writing import plan_parts
 from tunesmith.adapters.secrets_manager import read_secret
-from tunesmith.contracts.datasets import KIND_OF, DatasetKind, DropReason, RowFormat, Source, SourceKind, Split
+from tunesmith.contracts.datasets import (
+    KIND_OF,
+    DatasetKind,
+    DropReason,
+    Problem,
+    RowFormat,
+    Source,
+    SourceKind,
+    Split,
+    SwapEstimate,
+)
 from tunesmith.contracts.errors import InvalidInput
 from tunesmith.contracts.jobs import PrepareParams
 from tunesmith.contracts.preparation import RedactStyle
@@ -50,6 +61,9 @@ class Prepared:
     rows: dict[Split, int]
     labelling: Labelling | None = None
     near_duplicates: NearDuplicates | None = None
+    warnings: list[Problem] = field(default_factory=list)
+    """Of rows that stay, whether or not they are in a split."""
+    swaps: SwapEstimate | None = None
 
 
 def prepare_files(params: PrepareParams, frozen: Frozen, folder: Path, context: JobContext) -> Prepared:
@@ -98,7 +112,10 @@ def prepare_with(
     files = {split: [part.name for part in parts if part.split == split] for split in Split}
     rows = {split: sum(part.rows for part in parts if part.split == split) for split in Split}
     near = near_duplicates(decided.near, engine.read, engine.lengths) if recipe.report.make else None
-    return Prepared(ledger, kind, files, rows, labelling, near)
+    warnings, swaps = [], None
+    if kind is DatasetKind.PREFERENCE:
+        warnings, swaps = swapped_pairs(engine.read, len(engine.lengths), facts, sources)
+    return Prepared(ledger, kind, files, rows, labelling, near, warnings, swaps)
 
 
 def in_order(sources: Sequence[Source]) -> list[Source]:

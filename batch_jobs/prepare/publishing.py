@@ -1,11 +1,13 @@
 """Publish a dataset version: files first, manifest last. Where the manifest is, the version is whole."""
 
+from collections import Counter
 from pathlib import Path
 
 from batch_jobs.harness.main import JobContext
 from batch_jobs.prepare.documents import write_documents
 from batch_jobs.prepare.pipeline import Prepared
 from batch_jobs.prepare.quarantine import QUARANTINE
+from batch_jobs.prepare.warnings import write_warnings
 from tunesmith.adapters.storage import Storage, file_entry
 from tunesmith.contracts.datasets import DatasetManifest, Split, SplitEntry
 from tunesmith.contracts.errors import IntegrityError
@@ -32,9 +34,10 @@ def published_manifest(params: PrepareParams, storage: Storage) -> DatasetManife
 def publish(params: PrepareParams, prepared: Prepared, folder: Path, context: JobContext) -> DatasetManifest:
     """Upload all files, then the manifest; only the newest attempt may."""
     manifest = _describe(params, prepared, folder)
+    names = write_warnings(prepared.warnings, folder)
     if params.recipe.report.make:
-        names = write_documents(manifest, params.recipe, prepared, folder)
-        manifest = manifest.model_copy(update={"documents": [file_entry(folder, name) for name in names]})
+        names += write_documents(manifest, params.recipe, prepared, folder)
+    manifest = manifest.model_copy(update={"documents": [file_entry(folder, name) for name in names]})
     context.fence.check()
     files = [file for entry in manifest.splits.values() for file in entry.files] + [manifest.quarantine]
     files += manifest.documents
@@ -77,6 +80,8 @@ def _describe(params: PrepareParams, prepared: Prepared, folder: Path) -> Datase
         sums_by_source=ledger.sums_by_source(),
         formats=dict(sorted(ledger.formats.items())),
         problems=dict(sorted(ledger.problems.items())),
+        warnings=dict(sorted(Counter(problem.code for problem in prepared.warnings).items())),
+        swaps=prepared.swaps,
         pii={kind: ledger.pii[kind] for kind in sorted(ledger.pii)},
         splits=splits,
         quarantine=file_entry(folder, QUARANTINE),

@@ -104,7 +104,8 @@ class Scanner:
     def scan(self, file: FileScan, block: Block) -> Scanned:
         batch, quarantined = rows_of(block, file.checks)
         blank = block.rows - len(batch) - len(quarantined)
-        sums = block_sums(block, np.searchsorted(block.numbers, batch.line), is_blank(block))
+        good = np.searchsorted(block.numbers, batch.line)
+        sums = block_sums(block, good, is_blank(block))
         raw, (texts, was_changed) = batch, normalise(batch.texts, self.recipe.normalise)
         normal = replace(batch, texts=texts)
         batch, pii, has_pii = self._redacted(normal)
@@ -115,7 +116,7 @@ class Scanner:
         signed, comparable = signatures(batch.row_texts, file.template)
         batch.learnable = self._learnable(batch, prints)
         facts = self._facts(file, batch, prints, comparable)
-        facts.pii, facts.raw = has_pii, sums.of_rows
+        facts.pii, facts.raw, facts.offset = has_pii, sums.of_rows, block.offsets[good]
         self._measure(batch, facts)
         return Scanned(
             batch,
@@ -159,6 +160,7 @@ class Scanner:
             toxicity=np.zeros(rows, np.float32),
             language=np.zeros(rows, np.uint16),
             pii=np.zeros(rows, np.bool_),
+            offset=np.zeros(rows, np.int64),
             raw=np.zeros(rows, np.uint64),
             size=np.diff(batch.texts.offsets[batch.first]),
             characters=_sum_in_row(count_characters(batch.texts), batch.first),

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from batch_jobs.prepare.canonical import Row, Turn
 from batch_jobs.prepare.checking.shapes import seen
-from tunesmith.contracts.checks import SwapEstimate
+from tunesmith.contracts.datasets import SwapEstimate
 
 ENOUGH = 20
 """Pairs that came twice, below which their share says nothing."""

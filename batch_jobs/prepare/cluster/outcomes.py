@@ -57,6 +57,7 @@ class Told:
             changed += scan.changed
         changes = smallest(change for scan in scans for change in scan.changes)
         facts = join_facts([NO_FACTS, *(scan.facts for scan in scans)])
+        facts.offset += begins
         rows_in, blank = sum(scan.rows_in for scan in scans), sum(scan.blank for scan in scans)
         sums = join_sums([scan.sums for scan in scans])
         return cls(facts, rows, rows_in, blank, sums, formats, pii, changed, changes, template)

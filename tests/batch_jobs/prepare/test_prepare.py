@@ -14,7 +14,16 @@ from hypothesis import strategies as st
 from batch_jobs.harness.main import run_job
 from batch_jobs.prepare.__main__ import prepare
 from tests.batch_jobs.harness.crashing import Crash, CrashingStorage
-from tunesmith.contracts.datasets import DatasetManifest, DropReason, ProblemCode, RowSums, Source, SourceKind, Split
+from tunesmith.contracts.datasets import (
+    DatasetKind,
+    DatasetManifest,
+    DropReason,
+    ProblemCode,
+    RowSums,
+    Source,
+    SourceKind,
+    Split,
+)
 from tunesmith.contracts.identity import digest
 from tunesmith.contracts.jobs import ExitCode, JobName, PrepareParams, PrepareResult
 from tunesmith.contracts.preparation import DecontaminateRecipe, RedactRecipe
@@ -346,6 +355,21 @@ def test_rows_that_share_a_run_of_words_with_an_evaluation_set_are_not_trained_o
     held_out = [p for split in (Split.TEST,) for p in place.prompts(params, split) if secret in p]
     assert counts.dropped[DropReason.CONTAMINATED] == 30 - len(held_out)
     assert not any(secret in prompt for prompt in place.prompts(params, Split.TRAIN))
+
+
+def test_pairs_that_say_the_opposite_of_earlier_ones_stay_with_a_warning(place: Workplace) -> None:
+    def pair(number: int, chosen: str, rejected: str) -> bytes:
+        return json.dumps({"prompt": f"question {number}", "chosen": chosen, "rejected": rejected}).encode()
+
+    good = [pair(number, f"yes {number}", f"no {number}") for number in range(60)]
+    swapped = [pair(number, f"no {number}", f"yes {number}") for number in (3, 5)]
+    params = place.params(place.source("a.jsonl", b"\n".join(good + swapped)))
+    manifest = place.manifest(params)
+    assert manifest.kind == DatasetKind.PREFERENCE and manifest.warnings == {ProblemCode.SWAPPED_PAIR: 2}
+    assert manifest.swaps and manifest.swaps.contradicting_pairs == 2
+    told = [json.loads(line) for line in Path(params.output_uri + "warnings.jsonl").read_text().splitlines()]
+    assert [(warning["line"], warning["severity"]) for warning in told] == [(61, "warning"), (62, "warning")]
+    assert told[0]["offset"] == len(b"\n".join(good)) + 1 and "line 4" in told[0]["message"]
 
 
 def test_params_for_a_laptop_run_are_valid(event: Any) -> None:

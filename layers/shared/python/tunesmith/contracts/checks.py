@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from tunesmith.contracts.base import Contract, Uri
-from tunesmith.contracts.datasets import DatasetKind, ProblemCode, RowCounts, RowFormat, Severity
+from tunesmith.contracts.datasets import DatasetKind, ProblemCode, RowCounts, RowFormat, Severity, SwapEstimate
 
 
 class FoundProblem(Contract):
@@ -25,14 +25,6 @@ class CheckedFile(RowCounts):
     file: Uri
     format: RowFormat | None = Field(description="what most of its first rows are; None: none is known")
     error: str | None = Field(default=None, description="why the file as a whole, or the rest of it, was refused")
-
-
-class SwapEstimate(Contract):
-    """How many preference pairs were probably labelled the wrong way round."""
-
-    repeated_pairs: int = Field(ge=0, description="pairs of which an earlier row has the same prompt and answers")
-    contradicting_pairs: int = Field(ge=0, description="those among them that prefer the other answer")
-    swap_rate: float | None = Field(description="estimated share of swapped labels; None: too few came twice")
 
 
 class DatasetCheck(RowCounts):

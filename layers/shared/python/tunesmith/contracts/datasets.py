@@ -215,6 +215,14 @@ class SplitEntry(Contract):
     files: list[FileEntry] = Field(min_length=1)
 
 
+class SwapEstimate(Contract):
+    """How many preference pairs were probably labelled the wrong way round."""
+
+    repeated_pairs: int = Field(ge=0, description="pairs of which an earlier row has the same prompt and answers")
+    contradicting_pairs: int = Field(ge=0, description="those among them that prefer the other answer")
+    swap_rate: float | None = Field(description="estimated share of swapped labels; None: too few came twice")
+
+
 class DatasetManifest(Contract):
     """`manifest.json` of a dataset version, written last: where it exists, the dataset is whole."""
 
@@ -228,6 +236,8 @@ class DatasetManifest(Contract):
     sums_by_source: dict[Uri, RowSums] = {}
     formats: dict[RowFormat, int]
     problems: dict[ProblemCode, int]
+    warnings: dict[ProblemCode, int] = Field(default={}, description="of rows that stay; listed in warnings.jsonl")
+    swaps: SwapEstimate | None = Field(default=None, description="of preferences")
     pii: dict[str, int] = Field(default={}, description="values that were found and redacted")
     splits: dict[Split, SplitEntry]
     quarantine: FileEntry
