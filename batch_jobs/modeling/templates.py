@@ -10,11 +10,13 @@ model is trained after are exactly those that it is prompted with.
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 
+from batch_jobs.modeling.skeletons import FEW, Skeleton, Span, dissect, looked_for, marked, probe_spans
+from batch_jobs.modeling.words import word_encoder
 from tunesmith.contracts.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -24,6 +26,8 @@ MARKS = "\ufdd0\ufdd1\ufdd2\ufdd3"
 """Noncharacters: no tokenizer has a special token with one inside."""
 
 
+MANY = 64
+"""Texts from which on it is worth to learn a tokenizer's words."""
 PROBE = "tunesmithprobe"
 """A word that no template holds: where it comes out, the template renders what it was put into."""
 
@@ -84,9 +88,11 @@ def prompt_ids(
 ) -> list[int]:
     """Tokens of the conversation up to where the assistant's next turn begins."""
     rendering = _Rendering(tokenizer, Conversation(messages, tools=tools))
-    text = rendering.upto(len(messages), open_turn=True)
-    cuts = [start for start, _ in rendering.assistant_spans(text).values()]
-    return [token for piece in _cut(text, cuts) for token in rendering.encode(piece)]
+    texts: list[str] = []
+    for turn, text in rendering.pieces(open_turn=True):
+        follows_a_turn = turn is None and texts
+        texts[-1:] = [texts[-1] + text] if follows_a_turn else [*texts[-1:], text]
+    return [token for text in texts for token in rendering.encode(text)]
 
 
 def training_ids(
@@ -115,15 +121,19 @@ def training_batch(
     """`training_ids` of many at once, whose texts the tokenizer encodes on all cores; one that the template refuses
     stands there as its error, and one may have no trained token."""
     drafts = [_draft(tokenizer, conversation) for conversation in conversations]
-    plain = [
-        piece.text
-        for draft in drafts
-        if isinstance(draft, _Draft)
-        for piece in draft.pieces
-        if piece.text and not draft.rendering.is_marked(piece.text)
-    ]
-    encoded = iter(tokenizer(plain, add_special_tokens=False)["input_ids"] if plain else [])
+    texts = [piece.text for draft in drafts if isinstance(draft, _Draft) for piece in draft.plain]
+    encoded = iter(_encode_plain(tokenizer, texts))
     return [draft.example(encoded) if isinstance(draft, _Draft) else draft for draft in drafts]
+
+
+def _encode_plain(tokenizer: "PreTrainedTokenizerFast", texts: list[str]) -> list[list[int]]:
+    """Ids of texts without a mark: ASCII word by word where that is the same, the others by the tokenizer."""
+    words = word_encoder(tokenizer, len(tokenizer.added_tokens_decoder)) if len(texts) >= MANY else None
+    if words is None:
+        return tokenizer(texts, add_special_tokens=False)["input_ids"] if texts else []
+    others = [text for text in texts if not text.isascii()]
+    encoded = iter(tokenizer(others, add_special_tokens=False)["input_ids"] if others else [])
+    return [words.encode(text) if text.isascii() else next(encoded) for text in texts]
 
 
 def template_facts(tokenizer: "PreTrainedTokenizerFast") -> TemplateFacts:
@@ -148,14 +158,16 @@ class _Draft:
     pieces: list[_Piece]
     rewritten: list[int]
 
-    def example(self, encoded: "Iterable[list[int]]") -> TrainingExample:
-        """`encoded` gives the ids of this draft's pieces that have no mark, in order."""
+    @property
+    def plain(self) -> list[_Piece]:
+        """Those that the tokenizer may encode as they are."""
+        return [piece for piece in self.pieces if not self.rendering.is_marked(piece.text)]
+
+    def example(self, encoded: "Iterator[list[int]]") -> TrainingExample:
+        """`encoded` goes on with the ids of this draft's plain pieces, in order."""
         example = TrainingExample([], [], {}, self.rewritten)
-        following = iter(encoded)
         for piece in self.pieces:
-            if not piece.text:
-                continue
-            ids = self.rendering.encode(piece.text) if self.rendering.is_marked(piece.text) else next(following)
+            ids = self.rendering.encode(piece.text) if self.rendering.is_marked(piece.text) else next(encoded)
             example.ids.extend(ids)
             example.mask.extend([piece.counts] * len(ids))
             if piece.turn is not None:
@@ -167,18 +179,12 @@ def _draft(tokenizer: "PreTrainedTokenizerFast", conversation: Conversation) -> 
     messages, trained = conversation.messages, conversation.trained
     try:
         rendering = _Rendering(tokenizer, conversation)
-        text = rendering.upto(len(messages), open_turn=False)
-        spans = rendering.assistant_spans(text)
+        found = rendering.pieces(open_turn=False)
     except InvalidInput as error:
         return error
-    pieces, position = [], 0
-    for index, (start, end) in spans.items():
-        pieces.append(_Piece(text[position:start], counts=False))
-        pieces.append(_Piece(text[start:end], trained is None or bool(trained[index]), index))
-        position = end
-    pieces.append(_Piece(text[position:], counts=False))
-    wanted = [i for i, m in enumerate(messages) if m["role"] == "assistant" and (trained is None or trained[i])]
-    return _Draft(rendering, pieces, [index for index in wanted if index not in spans])
+    wanted = {i for i, m in enumerate(messages) if m["role"] == "assistant" and (trained is None or trained[i])}
+    pieces = [_Piece(text, turn in wanted, turn) for turn, text in found if text]
+    return _Draft(rendering, pieces, sorted(wanted - {turn for turn, _ in found if turn is not None}))
 
 
 class _Rendering:
@@ -186,14 +192,11 @@ class _Rendering:
 
     def __init__(self, tokenizer: "PreTrainedTokenizerFast", conversation: Conversation):
         template = _template(tokenizer)
-        self._tokenizer = tokenizer
-        self._special = _special_pattern(tokenizer)
+        self._tokenizer, self._template = tokenizer, template
+        self._special, self._starts = _special_pattern(tokenizer)
         messages = [_for_template(message) for message in conversation.messages]
         tools = _parsed(conversation.tools, "tools")
-        texts = list(_strings([messages, tools]))
-        self._mark = next((mark for mark in MARKS if not any(mark in text for text in texts)), None)
-        if self._mark is None:
-            raise InvalidInput("a message holds Unicode noncharacters (U+FDD0 to U+FDD3); remove them")
+        self._mark = _free_mark([*messages, tools])
         _refuse_what_is_left_out(tokenizer, template, messages, tools)
         self._messages: list[dict[str, Any]] = self._break_up(messages)
         self._tools = self._break_up(tools)
@@ -201,20 +204,35 @@ class _Rendering:
     def is_marked(self, text: str) -> bool:
         return self._mark in text
 
-    def upto(self, count: int, open_turn: bool) -> str:
-        """The template's text of the first `count` messages; `open_turn` adds the assistant's opening."""
-        return _rendered(self._tokenizer, self._messages[:count], self._tools, open_turn)
+    def pieces(self, open_turn: bool) -> list[tuple[int | None, str]]:
+        """The rendering in pieces: each of the assistant's turns (index of its message), from after its opening to its
+        end-of-turn token, and what stands between them (None)."""
+        messages, tools = self._messages, self._tools
+        text = _rendered(self._tokenizer, self._template, messages, tools, open_turn)
+        skeleton = self._skeleton(open_turn)
+        if skeleton is not None:
+            composed = skeleton.compose(messages)
+            if "".join([piece for _, piece in composed]) == text:
+                return composed
+        spans = _exact_spans(self._tokenizer, self._template, messages, tools, text)
+        pieces: list[tuple[int | None, str]] = []
+        position = 0
+        for turn, (start, end) in spans.items():
+            pieces += [(None, text[position:start]), (turn, text[start:end])]
+            position = end
+        return [*pieces, (None, text[position:])]
 
-    def assistant_spans(self, text: str) -> dict[int, tuple[int, int]]:
-        """Message index -> where the assistant wrote in `text`: from after its opening to its end-of-turn token."""
-        spans = {}
-        for index, message in enumerate(self._messages):
-            if message["role"] != "assistant" or index == 0:
-                continue
-            before, after = self.upto(index, open_turn=True), self.upto(index + 1, open_turn=False)
-            if text.startswith(after) and after.startswith(before):
-                spans[index] = (len(before), len(before) + self._turn_length(after[len(before) :]))
-        return spans
+    def _skeleton(self, open_turn: bool) -> "Skeleton | None":
+        """None where none holds, or where it is not worth its search: two conversations seldom have the same tools."""
+        telling = looked_for(self._template)
+        if telling is not None and any(telling.search(message["content"]) for message in self._messages):
+            return None
+        is_plain = not self._tools and all(len(message) == 2 for message in self._messages)
+        if not is_plain and len(_turns(self._messages)) <= FEW:
+            return None
+        tools = json.dumps(self._tools) if self._tools else ""
+        find = _skeleton if is_plain else _skeleton.__wrapped__
+        return find(self._tokenizer, self._template, tuple(map(_shape, self._messages)), tools, open_turn)
 
     def encode(self, text: str) -> list[int]:
         """Token ids of a piece of the rendering; only the template's own special tokens become special ids."""
@@ -234,22 +252,94 @@ class _Rendering:
     def _break_up(self, value: Any) -> Any:
         """The value with the special tokens in its strings broken up, at any depth and in keys too."""
         if isinstance(value, str):
-            return self._special.sub(lambda found: found[0][0] + self._mark + found[0][1:], value)
+            may_hold = any(start in value for start in self._starts)
+            return self._special.sub(self._broken, value) if may_hold else value
         if isinstance(value, list):
             return [self._break_up(item) for item in value]
         if isinstance(value, dict):
             return {self._break_up(key): self._break_up(item) for key, item in value.items()}
         return value
 
-    def _turn_length(self, turn: str) -> int:
-        """Up to and with the last special token: the line break that templates put after it is not the assistant's."""
-        ends = [found.end() for found in self._special.finditer(turn)]
-        if not ends:
-            raise InvalidInput(
-                "the base model's chat template ends an assistant turn without a special token: "
-                "a model tuned with it would never learn to stop"
-            )
-        return ends[-1]
+    def _broken(self, found: re.Match[str]) -> str:
+        return found[0][0] + self._mark + found[0][1:]
+
+
+def _free_mark(values: Iterable[Any]) -> str:
+    """A noncharacter that is in none of the strings."""
+    texts = [text for value in values for text in _strings(value) if not text.isascii()]
+    mark = next((mark for mark in MARKS if not any(mark in text for text in texts)), None)
+    if mark is None:
+        raise InvalidInput("a message holds Unicode noncharacters (U+FDD0 to U+FDD3); remove them")
+    return mark
+
+
+def _turns(messages: list[dict[str, Any]]) -> list[int]:
+    """The assistant's turns that may be learnt: one that begins a conversation follows no prompt."""
+    return [index for index, message in enumerate(messages) if message["role"] == "assistant" and index]
+
+
+def _exact_spans(
+    tokenizer: "PreTrainedTokenizerFast", template: str, messages: list[dict[str, Any]], tools: Any, text: str
+) -> dict[int, Span]:
+    """Message index -> where the assistant wrote in `text`, for each turn that the template leaves as it first was."""
+    found = {turn: _exact_span(tokenizer, template, messages, tools, text, turn) for turn in _turns(messages)}
+    return {turn: span for turn, span in found.items() if span is not None}
+
+
+def _exact_span(
+    tokenizer: "PreTrainedTokenizerFast",
+    template: str,
+    messages: list[dict[str, Any]],
+    tools: Any,
+    text: str,
+    turn: int,
+) -> Span | None:
+    """From what the template adds for the assistant to answer, to the end of the turn, if `text` still begins so."""
+    before = _rendered(tokenizer, template, messages[:turn], tools, open_turn=True)
+    after = _rendered(tokenizer, template, messages[: turn + 1], tools, open_turn=False)
+    if not (text.startswith(after) and after.startswith(before)):
+        return None
+    return len(before), len(before) + _turn_length(tokenizer, after[len(before) :])
+
+
+def _turn_length(tokenizer: "PreTrainedTokenizerFast", turn: str) -> int:
+    """Up to and with the last special token: the line break that templates put after it is not the assistant's."""
+    ends = [found.end() for found in _special_pattern(tokenizer)[0].finditer(turn)]
+    if not ends:
+        raise InvalidInput(
+            "the base model's chat template ends an assistant turn without a special token: "
+            "a model tuned with it would never learn to stop"
+        )
+    return ends[-1]
+
+
+def _shape(message: dict[str, Any]) -> tuple[str, str | None, str]:
+    """All of a message but its content; that too where it is blank, as templates leave out what is."""
+    content = message["content"]
+    rest = {key: value for key, value in message.items() if key not in ("role", "content")} if len(message) > 2 else {}
+    return message["role"], None if content.strip() else content, json.dumps(rest) if rest else ""
+
+
+@lru_cache(maxsize=4_096)
+def _skeleton(
+    tokenizer: "PreTrainedTokenizerFast",
+    template: str,
+    shape: tuple[tuple[str, str | None, str], ...],
+    tools: str,
+    open_turn: bool,
+) -> Skeleton | None:
+    """What the template writes around contents of conversations of this shape; None where it refuses the probe."""
+    probe = [
+        {"role": role, "content": marked(index) if blank is None else blank} | (json.loads(rest) if rest else {})
+        for index, (role, blank, rest) in enumerate(shape)
+    ]
+    offered = json.loads(tools) if tools else None
+    try:
+        text = _rendered(tokenizer, template, probe, offered, open_turn)
+        find = partial(_exact_span, tokenizer, template, probe, offered, text)
+        return dissect(text, probe_spans(probe, _turns(probe), text, find))
+    except InvalidInput:
+        return None
 
 
 def _template(tokenizer: "PreTrainedTokenizerFast") -> str:
@@ -259,13 +349,15 @@ def _template(tokenizer: "PreTrainedTokenizerFast") -> str:
     return template
 
 
-def _rendered(tokenizer: "PreTrainedTokenizerFast", messages: list[dict[str, Any]], tools: Any, open_turn: bool) -> str:
+def _rendered(
+    tokenizer: "PreTrainedTokenizerFast", template: str, messages: list[dict[str, Any]], tools: Any, open_turn: bool
+) -> str:
     """Raises InvalidInput, with the template's own words, where the template refuses the conversation."""
     from jinja2 import TemplateError
 
     try:
         text: str = tokenizer.apply_chat_template(
-            messages, tools=tools or None, tokenize=False, add_generation_prompt=open_turn
+            messages, tools=tools or None, chat_template=template, tokenize=False, add_generation_prompt=open_turn
         )
     except (TemplateError, TypeError, KeyError, ValueError) as error:
         roles = ", ".join(message["role"] for message in messages)
@@ -311,16 +403,15 @@ def _parsed(value: Any, name: str) -> Any:
     return found
 
 
-def _strings(value: Any) -> Iterable[str]:
+def _strings(value: Any) -> list[str]:
+    """Those in the value, at any depth and in keys too."""
     if isinstance(value, str):
-        yield value
-    elif isinstance(value, list):
-        for item in value:
-            yield from _strings(item)
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            yield from _strings(key)
-            yield from _strings(item)
+        return [value]
+    if isinstance(value, list):
+        return [text for item in value for text in _strings(item)]
+    if isinstance(value, dict):
+        return [text for key, item in value.items() for text in (*_strings(key), *_strings(item))]
+    return []
 
 
 def _refuse_what_is_left_out(
@@ -359,7 +450,7 @@ def _template_facts(tokenizer: "PreTrainedTokenizerFast", template: str) -> Temp
 
 def _attempt(tokenizer: "PreTrainedTokenizerFast", messages: list[dict[str, Any]], tools: Any = None) -> str:
     try:
-        return _rendered(tokenizer, messages, tools, open_turn=False)
+        return _rendered(tokenizer, _template(tokenizer), messages, tools, open_turn=False)
     except InvalidInput:
         return ""
 
@@ -376,12 +467,9 @@ def _default_system(without: str, with_system: str) -> str:
 
 
 @lru_cache(maxsize=8)
-def _special_pattern(tokenizer: "PreTrainedTokenizerFast") -> re.Pattern[str]:
-    """Matches each special token; longest first, as tokenizers do. The group makes `split` keep them."""
+def _special_pattern(tokenizer: "PreTrainedTokenizerFast") -> tuple[re.Pattern[str], frozenset[str]]:
+    """Matches each special token; longest first, as tokenizers do. The group makes `split` keep them. With the
+    characters that they begin with: a text without any of these holds none."""
     tokens = {token.content for token in tokenizer.added_tokens_decoder.values() if token.special}
-    return re.compile("(" + "|".join(re.escape(token) for token in sorted(tokens, key=len, reverse=True)) + ")")
-
-
-def _cut(text: str, positions: list[int]) -> list[str]:
-    edges = [0, *positions, len(text)]
-    return [text[start:end] for start, end in zip(edges, edges[1:], strict=False)]
+    pattern = re.compile("(" + "|".join(re.escape(token) for token in sorted(tokens, key=len, reverse=True)) + ")")
+    return pattern, frozenset(token[0] for token in tokens)

@@ -43,3 +43,51 @@ FORGETFUL = (
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 )
 """Shows only the newest answer, as templates do that leave older thinking out."""
+CHATML = (
+    "{% for message in messages %}{% if loop.first and messages[0]['role'] != 'system' %}"
+    "{{ '<|im_start|>system\nYou are helpful<|im_end|>\n' }}{% endif %}"
+    "{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+)
+"""SmolLM2's, with its default system prompt."""
+PHI = (
+    "{{ bos_token }}{% for message in messages %}"
+    "{% if message['role'] == 'user' %}{{ '<|user|>\n' + message['content'] + '<|im_end|>\n<|assistant|>\n' }}"
+    "{% elif message['role'] == 'assistant' %}{{ message['content'] + '<|im_end|>\n' }}"
+    "{% else %}{{ '<|system|>\n' + message['content'] + '<|im_end|>\n' }}{% endif %}{% endfor %}"
+)
+"""Phi-3's: the user's turn opens the assistant's, so that there is no generation prompt."""
+THINKING = (
+    "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' }}"
+    "{% if message['role'] == 'assistant' and '</think>' in message['content'] and not loop.last %}"
+    "{{ message['content'].split('</think>')[-1].lstrip('\n') }}"
+    "{% elif message['content'] %}{{ message['content'] }}{% else %}{{ '(nothing)' }}{% endif %}"
+    "{{ '<|im_end|>\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+)
+"""Leaves the thinking of older answers out, as Qwen3's does, and writes a word for nothing."""
+LAST_HINTED = (
+    "{% for message in messages %}{% if message['role'] == 'user' %}{{ '[INST] ' }}"
+    "{% if loop.index0 >= messages | length - 2 and messages[0]['content'] | length > 3 %}{{ 'Hint. ' }}{% endif %}"
+    "{{ message['content'] | trim + ' [/INST]' }}{% else %}{{ ' ' + message['content'] | trim + '<|im_end|>' }}"
+    "{% endif %}{% endfor %}"
+)
+"""Writes into the newest question, as Mistral's do with tools and system prompts."""
+WINDOWED = (
+    "{% for message in messages[-6:] %}"
+    "{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+)
+"""Forgets what is old."""
+REMINDING = (
+    "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] }}"
+    "{% if loop.index0 == 4 and messages | length > 8 %}{{ ' (mind the rules)' }}{% endif %}{{ '<|im_end|>\n' }}"
+    "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+)
+"""Changes an early turn once the conversation is long."""
+NUMBERED = (
+    "{% for message in messages %}{{ '<|im_start|>' ~ message['role'] ~ ' ' ~ loop.index ~ '\n' }}"
+    "{{ message['content'] | upper }}{{ '<|im_end|>\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant ' ~ (messages | length + 1) ~ '\n' }}{% endif %}"
+)
+"""Numbers the turns, and changes what they say."""
