@@ -1,105 +1,208 @@
-"""`report.html`: one self-contained page of a dataset version. It holds no script and fetches nothing; every text of
-a row is escaped. The same manifest and profile always make the same bytes."""
+"""`report.html`: one self-contained page of a dataset version. It holds no script and fetches nothing; every text of a
+row is escaped. The same manifest and profile always make the same bytes."""
 
-from collections.abc import Mapping
-from html import escape
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
 
-from tunesmith.contracts.datasets import DatasetManifest, RowCounts
-from tunesmith.contracts.profiles import DatasetProfile, Distribution, Example, ExampleTurn
+import yaml
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from markupsafe import Markup
 
-SHOWN = 20
-"""Bars of a chart; the rest are summed up in one."""
-STYLE = """
-:root{color-scheme:light dark;--paper:#fbfaf7;--ink:#1d1f23;--muted:#6a6f78;--bar:#3563a8;--bubble:#eceae4}
-@media(prefers-color-scheme:dark){:root{--paper:#16181c;--ink:#e6e4de;--muted:#989da6;--bar:#7aa5e6;--bubble:#262a31}}
-body{font:16px/1.5 system-ui,sans-serif;
-background:var(--paper);color:var(--ink);max-width:60rem;margin:auto;padding:1rem}
-h1,h2{line-height:1.2;overflow-wrap:anywhere}
-small,figcaption{color:var(--muted);overflow-wrap:anywhere}figure{margin:1rem 0}
-main{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,26rem),1fr));gap:1rem 2rem}
-.bar{display:grid;grid-template-columns:9rem 1fr 5rem;gap:.6rem;align-items:center;font-size:.85rem}
-.bar span:first-child{overflow-wrap:anywhere}.bar span:last-child{text-align:right}
-svg{width:100%;height:.8rem;fill:var(--bar)}
-.turn{background:var(--bubble);border-radius:.8rem;padding:.5rem .8rem;margin:.4rem 15% .4rem 0;white-space:pre-wrap;
-overflow-wrap:anywhere;max-height:20rem;overflow:auto}.assistant{margin:.4rem 0 .4rem 15%}
-"""
+from batch_jobs.prepare.reporting import charts, sankey
+from batch_jobs.prepare.reporting.highlighting import before_and_after, with_placeholders
+from tunesmith.contracts.datasets import DatasetKind, DatasetManifest
+from tunesmith.contracts.preflight import Preflight
+from tunesmith.contracts.profiles import ChangeSample, DatasetProfile, RunProfile, Step
+from tunesmith.contracts.recipes import PrepareRecipe
+
+KINDS = {
+    DatasetKind.CHAT: "Conversations",
+    DatasetKind.PREFERENCE: "Pairs of a better and a worse answer",
+    DatasetKind.UNPAIRED_PREFERENCE: "Answers that were liked or not",
+    DatasetKind.PROMPT_ONLY: "Prompts without answers",
+    DatasetKind.TEXT: "Plain text",
+}
+BUBBLES = ("system", "user", "assistant", "tool", "text")
+SIZES = ((2, 2), (3, 3), (4, 5), (6, 10), (11, 100), (101, None))
+"""Of groups of near duplicates: from and to."""
 
 
-def report_page(manifest: DatasetManifest, profile: DatasetProfile) -> str:
-    """The page as HTML."""
-    charts = [
-        _chart("Where the rows went", _flow(manifest.counts)),
-        _chart("Splits", profile.rows),
-        _chart("Problems", manifest.problems),
-        _chart("Formats", manifest.formats),
-        _spread("Characters of a row", profile.characters),
-        _spread("Words of a row", profile.words),
-        _spread("Turns of a row", profile.turns),
-        _chart("Turns by role", profile.roles),
-        _chart("Languages", profile.languages),
-        _spread("Quality", profile.quality),
-        _spread("Toxicity", profile.toxicity),
-        _chart("Labels", profile.labels),
-        _chart("Origins of labels", profile.label_origins),
-        _chart("Sources of kept rows", profile.sources),
-    ]
-    name = escape(f"{manifest.project}/{manifest.dataset}")
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
-        f"<title>{name}</title><style>{STYLE}</style></head><body><h1>{name}</h1>"
-        f"<p>{manifest.counts.kept:,} of {manifest.counts.rows_in:,} rows kept. "
-        f"<small>Version {manifest.dataset_version}</small></p><main>{''.join(charts)}</main>"
-        f"{_examples(profile.examples)}</body></html>\n"
+def report_page(
+    manifest: DatasetManifest, profile: DatasetProfile, recipe: PrepareRecipe | None = None, failure: str | None = None
+) -> str:
+    """The page as HTML. `failure` is why the quality gate stopped the run; then this is no dataset version."""
+    flow, run = sankey.flow_of(manifest), profile.run
+    sankeys = [Markup(sankey.draw(flow, sheet)) for sheet in (sankey.WIDE, sankey.NARROW)]
+    facts: dict[str, Any] = {
+        "name": f"{manifest.project}/{manifest.dataset}",
+        "manifest": manifest,
+        "profile": profile,
+        "run": run,
+        "recipe": recipe,
+        "failure": failure,
+        "counts": manifest.counts,
+        "kind": KINDS[manifest.kind],
+        "figures": list(_figures(manifest, profile)),
+        "sankeys": sankeys if sankeys[0] else [],
+        "splits": {split.value: rows for split, rows in profile.rows.items() if rows},
+        "sources": _by_name(profile.sources),
+        "balance": _balance(profile.labels),
+        "recall": {name: round(100 * share) for name, share in run.classifier.recall.items()} if run.classifier else {},
+        "duplicates": run.near_duplicates,
+        "group_sizes": _group_sizes(run),
+        "redactions": [(one, with_placeholders(one.after)) for one in run.samples if one.step is Step.REDACT],
+        "normalisations": [(one, *before_and_after(one.before, one.after)) for one in _with_before(run)],
+        "preflight": run.preflight,
+        "tokens": _tokens(run.preflight),
+        "forecast": list(_forecast(run.preflight)) if run.preflight else [],
+        "origins": [(source, manifest.counts_by_source.get(source.uri)) for source in manifest.sources],
+        "files": [file for entry in manifest.splits.values() for file in entry.files] + [manifest.quarantine],
+        "chosen": _yaml(recipe.model_dump(mode="json", exclude_defaults=True)) if recipe else "",
+        "whole_recipe": _yaml(recipe.model_dump(mode="json")) if recipe else "",
+    }
+    return _template().render(facts, contents=list(_contents(facts)))
+
+
+@cache
+def _template() -> Template:
+    made = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
     )
+    made.filters |= {
+        "number": lambda value: f"{value:,}",
+        "figure": _figure,
+        "percent": charts.percent,
+        "short": lambda uri: uri.rpartition("/")[2] or uri,
+        "role": lambda role: role if role in BUBBLES else "user",
+    }
+    made.globals |= {
+        "bars": charts.bars,
+        "histogram": charts.histogram,
+        "scatter": charts.scatter,
+        "topic_colour": charts.topic_colour,
+    }
+    return made.get_template("page.html.j2")
 
 
-def _flow(counts: RowCounts) -> dict[str, int]:
-    dropped = {f"dropped: {reason.value}": number for reason, number in counts.dropped.items()}
-    return {"in": counts.rows_in, "kept": counts.kept, "quarantined": counts.quarantined} | dropped
+def _figures(manifest: DatasetManifest, profile: DatasetProfile) -> Iterator[tuple[str, str, str, str]]:
+    """Label, number, note, colour."""
+    counts, run = manifest.counts, profile.run
+    of_all = (lambda rows: f"{charts.percent(rows / counts.rows_in)} of all rows") if counts.rows_in else str
+    yield "kept", f"{counts.kept:,}", of_all(counts.kept), "good"
+    yield "put aside", f"{counts.quarantined:,}", of_all(counts.quarantined), "bad"
+    dropped = sum(counts.dropped.values())
+    yield "dropped", f"{dropped:,}", of_all(dropped), "warn"
+    if run.preflight:
+        tokens = run.preflight.tokens
+        note = f"{charts.percent(tokens.trained_share)} of them are learnt"
+        yield "tokens looked at", f"{tokens.total:,}", note, "first"
+    elif profile.characters:
+        yield "characters", _short(sum(profile.role_characters.values())), "of all kept rows", "first"
+    if profile.trained_turns:
+        turns = sum(profile.roles.values())
+        yield "turns learnt", f"{profile.trained_turns:,}", f"of {turns:,} turns", "third"
+    if manifest.pii:
+        found = sum(manifest.pii.values())
+        yield "redacted", f"{found:,}", "personal data and secrets", "second"
 
 
-def _chart(title: str, counts: Mapping[str, int], caption: str = "", in_order: bool = False) -> str:
-    if not counts:
-        return ""
-    bars = [(str(name), number) for name, number in counts.items()]
-    if not in_order:
-        bars = sorted(bars, key=lambda bar: (-bar[1], bar[0]))
-        rest = bars[SHOWN:]
-        bars = bars[:SHOWN] + ([(f"{len(rest)} others", sum(number for _, number in rest))] if rest else [])
-    most = max(number for _, number in bars) or 1
-    drawn = "".join(_bar(name, number, most) for name, number in bars)
-    return f"<figure><h2>{escape(title)}</h2>{drawn}<figcaption>{escape(caption)}</figcaption></figure>"
-
-
-def _bar(name: str, number: int, most: int) -> str:
-    width = 100 * number / most
-    return (
-        f'<div class="bar"><span>{escape(name)}</span><svg viewBox="0 0 100 8" preserveAspectRatio="none" '
-        f'aria-hidden="true"><rect width="{width:.2f}" height="8"/></svg><span>{number:,}</span></div>'
+def _contents(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Anchor and title of each section that the page has."""
+    profile, run = facts["profile"], facts["run"]
+    sections = (
+        ("rows", "Rows", True),
+        ("problems", "Problems", run.problems),
+        ("lengths", "Lengths", profile.characters),
+        ("topics", "Topics and languages", profile.topics or profile.languages),
+        ("quality", "Quality", profile.quality or profile.toxicity),
+        ("labels", "Labels", profile.labels or run.conflicts or profile.poison),
+        ("duplicates", "Near duplicates", facts["duplicates"] and facts["duplicates"].groups),
+        ("pii", "Personal data", facts["manifest"].pii or facts["redactions"]),
+        ("changes", "Normalised text", facts["normalisations"]),
+        ("training", "Training", facts["preflight"]),
+        ("examples", "Examples", profile.examples),
+        ("origin", "Made from", True),
     )
+    return ((anchor, title) for anchor, title, there in sections if there)
 
 
-def _spread(title: str, spread: Distribution | None) -> str:
-    if spread is None:
+def _with_before(run: RunProfile) -> list[ChangeSample]:
+    return [sample for sample in run.samples if sample.step is Step.NORMALISE and sample.before is not None]
+
+
+def _by_name(sources: dict[str, int]) -> dict[str, int]:
+    """Files by their names, or by their URIs where two have one name."""
+    names = [uri.rpartition("/")[2] for uri in sources]
+    if len(set(names)) < len(names):
+        return sources
+    return dict(zip(names, sources.values(), strict=True))
+
+
+def _balance(labels: dict[str, int]) -> str:
+    if len(labels) < 2:
         return ""
-    taken = [place for place, count in enumerate(spread.counts) if count]
-    places = range(taken[0], taken[-1] + 1)
-    bars = {f"{spread.edges[at]:,g} to {spread.edges[at + 1]:,g}": spread.counts[at] for at in places}
-    told = ", ".join(f"{percent} %: {value:,.4g}" for percent, value in sorted(spread.percentiles.items()))
-    return _chart(title, bars, f"Percentiles: {told}" if told else "", in_order=True)
+    times = max(labels.values()) / min(labels.values())
+    return f"{len(labels):,} labels; the largest has {times:,.1f} times the rows of the smallest"
 
 
-def _examples(examples: list[Example]) -> str:
-    shown = [
-        f"<figure>{''.join(map(_bubble, example.turns))}<figcaption>{escape(example.split.value)} "
-        f"{escape(example.item_id)}</figcaption></figure>"
-        for example in examples
+def _group_sizes(run: RunProfile) -> dict[str, int]:
+    """Groups by how many rows they have, in steps."""
+    groups = run.near_duplicates.groups if run.near_duplicates else {}
+    found = {}
+    for low, high in SIZES:
+        count = sum(number for size, number in groups.items() if size >= low and (high is None or size <= high))
+        name = f"{low} rows" if low == high else f"{low} to {high} rows" if high else f"{low} rows or more"
+        if count:
+            found[name] = count
+    return found
+
+
+def _tokens(preflight: Preflight | None) -> Markup:
+    """The histogram of tokens; its bins are told by their ends."""
+    if preflight is None or not any(rows for _, rows in preflight.tokens.histogram):
+        return Markup("")
+    ends = [end for end, _ in preflight.tokens.histogram]
+    bins = [
+        (float(start), float(end), rows)
+        for start, (end, rows) in zip([0, *ends], preflight.tokens.histogram, strict=False)
     ]
-    return f"<h2>Examples</h2>{''.join(shown)}" if shown else ""
+    taken = [place for place, (_, _, rows) in enumerate(bins) if rows]
+    return charts.columns(bins[taken[0] : taken[-1] + 1], "first")
 
 
-def _bubble(turn: ExampleTurn) -> str:
-    side = " assistant" if turn.role == "assistant" else ""
-    return f'<div class="turn{side}"><small>{escape(turn.role)}</small>\n{escape(turn.content)}</div>'
+def _forecast(preflight: Preflight) -> Iterator[tuple[str, str]]:
+    yield "Sequence length", f"{preflight.sequence_length:,} tokens"
+    yield "Rows that are longer and left out", f"{preflight.rows_too_long:,}"
+    if preflight.forecast:
+        yield "Tokens of an epoch", f"{preflight.forecast.tokens_per_epoch:,}"
+        yield "Steps", f"{preflight.forecast.steps:,}"
+        yield "Time", _duration(preflight.forecast.seconds)
+        yield "Cost", f"{preflight.forecast.usd:,.2f} USD on {preflight.forecast.machine}"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:,.0f} s"
+    return f"{seconds / 60:,.0f} min" if seconds < 7200 else f"{seconds / 3600:,.1f} h"
+
+
+def _figure(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:,.3g}"
+
+
+def _short(value: int) -> str:
+    for size, letter in ((10**9, " G"), (10**6, " M"), (10**4, " k")):
+        if value >= size:
+            return f"{value / (1000 if letter == ' k' else size):,.3g}{letter}"
+    return f"{value:,}"
+
+
+def _yaml(recipe: dict[str, Any]) -> str:
+    return yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True).strip() if recipe else ""

@@ -24,7 +24,9 @@ from tunesmith.contracts.preparation import ReportRecipe
 from tunesmith.contracts.profiles import DatasetProfile, Distribution, Example, ExampleTurn, RunProfile
 
 PERCENTILES = (5, 25, 50, 75, 95, 99)
-LENGTHS = [0.0, *(float(2**power) for power in range(31))]
+PREFERRED = (100, 125, 160, 200, 250, 320, 400, 500, 630, 800)
+"""Ten steps that multiply by ten (ISO 3, R10)."""
+LENGTHS = [0.0, *sorted({float(step * 10**power // 100) for power in range(10) for step in PREFERRED})]
 SHARES = [step / 20 for step in range(21)]
 EDGES = {"characters": LENGTHS, "words": LENGTHS, "turns": LENGTHS, "quality": SHARES, "toxicity": SHARES}
 LONGEST = 4_000
@@ -142,13 +144,19 @@ def _sampled(
         taken = SampledRow(
             int(hashed[place]),
             row["item_id"],
-            "\n".join(turn["content"] or "" for turn in turns)[:LONGEST],
+            _text(turns)[:LONGEST],
             row.get("label"),
             {name: value for name, value in numbers.items() if value == value},
         )
         if taken.hashed <= in_examples:
             taken.example = _example(split, row, turns)
         yield taken
+
+
+def _text(turns: list[dict[str, Any]]) -> str:
+    """Without system prompts, which many rows share: they say nothing of what a row is about."""
+    said = [turn for turn in turns if turn["role"] != "system"] or turns
+    return "\n".join(turn["content"] or "" for turn in said)
 
 
 def _example(split: Split, row: dict[str, Any], turns: list[dict[str, Any]]) -> Example:

@@ -4,12 +4,13 @@ import json
 from collections.abc import Iterable
 
 from tunesmith.contracts.datasets import DatasetManifest
+from tunesmith.contracts.profiles import DatasetProfile
 from tunesmith.contracts.recipes import PrepareRecipe
 
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 
 
-def dataset_card(manifest: DatasetManifest, recipe: PrepareRecipe) -> str:
+def dataset_card(manifest: DatasetManifest, recipe: PrepareRecipe, profile: DatasetProfile | None = None) -> str:
     """The card's text; the same facts always make the same card."""
     sections = [_front_matter(manifest), _summary(manifest), _rows(manifest), _sources(manifest), _recipe(recipe)]
     return "\n\n".join([*sections, _limits(manifest)]) + "\n"

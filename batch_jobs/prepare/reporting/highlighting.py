@@ -1,0 +1,55 @@
+"""Texts with marks for what was changed or taken out of them. Everything else in them is escaped."""
+
+import difflib
+import re
+import unicodedata
+
+from markupsafe import Markup, escape
+
+from tunesmith.contracts.preparation import PiiType
+
+PLACEHOLDER = re.compile(f"<(?:{'|'.join(kind.upper() for kind in PiiType)})_[0-9a-f]+>")
+WORD = re.compile(r"\s+|[^\s]+")
+AROUND = 160
+"""Characters that are shown before the first change, and twice as many in all after it."""
+
+
+def with_placeholders(text: str) -> Markup:
+    """The text, what was redacted marked; the part around the first mark where the text is long."""
+    found = PLACEHOLDER.search(text)
+    text = _window(text, found.start() if found else 0)
+    made, last = Markup(""), 0
+    for match in PLACEHOLDER.finditer(text):
+        made += escape(text[last : match.start()]) + Markup("<mark>{}</mark>").format(match.group())
+        last = match.end()
+    return made + escape(text[last:])
+
+
+def before_and_after(before: str, after: str) -> tuple[Markup, Markup]:
+    """Both texts, the words that differ marked; in these, characters that nobody sees are spelt."""
+    first = next((at for at, (one, other) in enumerate(zip(before, after, strict=False)) if one != other), 0)
+    old, new = WORD.findall(_window(before, first)), WORD.findall(_window(after, first))
+    left, right = Markup(""), Markup("")
+    for kind, start, end, begin, stop in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+        one, other = "".join(old[start:end]), "".join(new[begin:stop])
+        left += escape(one) if kind == "equal" else _marked("del", one)
+        right += escape(other) if kind == "equal" else _marked("ins", other)
+    return left, right
+
+
+def _window(text: str, at: int) -> str:
+    start, end = max(0, at - AROUND), at + 2 * AROUND
+    return ("…" if start else "") + text[start:end] + ("…" if end < len(text) else "")
+
+
+def _marked(tag: str, text: str) -> Markup:
+    return Markup(f"<{tag}>{{}}</{tag}>").format("".join(map(_seen, text))) if text else Markup("")
+
+
+def _seen(char: str) -> str:
+    """A character that can be told from others by eye."""
+    if char == "\n":
+        return "⏎\n"
+    if char == " " or (char.isprintable() and not unicodedata.combining(char)):
+        return char
+    return f"[U+{ord(char):04X}]"
