@@ -17,7 +17,7 @@ from batch_jobs.prepare.columns import RowColumns
 from batch_jobs.prepare.deduplicating.groups import Members, near_groups
 from batch_jobs.prepare.deduplicating.signatures import Signatures, Template
 from batch_jobs.prepare.facts import FactsLog, RowFacts
-from batch_jobs.prepare.reading.files import read_blocks
+from batch_jobs.prepare.reading.files import check_size, read_blocks
 from batch_jobs.prepare.scanning import FileScan, Scanned, Scanner
 from batch_jobs.prepare.scans import Scans
 from batch_jobs.prepare.spool import Spool
@@ -97,6 +97,7 @@ class OneMachine(AbstractContextManager["OneMachine"]):
     def _new(self, index: int, source: Source) -> Iterator[Scanned]:
         name = source.uri.rpartition("/")[2]
         folder = self._context.workdir / source.source_id
+        check_size(self._context.storage.size(source.uri, pinned_version(source)), source.uri, self._recipe)
         file = self._context.storage.download(source.uri, folder / name, source.sha256, pinned_version(source))
         size = max(file.stat().st_size, 1)
         scanning = self._scan_file(index, source, file)

@@ -25,7 +25,7 @@ from batch_jobs.prepare.deduplicating.groups import Members, bands_for, componen
 from batch_jobs.prepare.deduplicating.signatures import PLACES, Signatures, Template
 from batch_jobs.prepare.engine import Suite, pinned_version
 from batch_jobs.prepare.facts import NO_FACTS, RowFacts, join_facts
-from batch_jobs.prepare.reading.files import read_blocks
+from batch_jobs.prepare.reading.files import check_size, read_blocks, read_lines
 from batch_jobs.prepare.scanning import FileScan, Scanner
 from batch_jobs.prepare.spool import read_rows, write_rows
 from batch_jobs.prepare.threads import Workers
@@ -64,7 +64,8 @@ class Cluster(AbstractContextManager["Cluster"]):
 
     def scan(self, index: int, source: Source) -> Iterator[Told]:
         size = self._context.storage.size(source.uri, pinned_version(source))
-        pieces = list(pieces_of(index, source, size, self._piece_bytes))
+        check_size(size, source.uri, self._shared.scanner.recipe)
+        pieces = list(pieces_of(self._context.storage, index, source, size, self._piece_bytes))
         file = self._begin(index, source) if len(pieces) > 1 else None
         first, shared, lines = len(self.lengths), self._shared, 0
         _each(
@@ -125,10 +126,7 @@ def scan_piece(shared: Shared, file: FileScan | None, piece: Piece, number: int)
     storage, source, recipe = Storage(), shared.sources[piece.source], shared.scanner.recipe
     with tempfile.TemporaryDirectory() as folder, Workers() as workers:
         lines, begins = fetch_piece(storage, source, piece, recipe.max_line_bytes, Path(folder))
-        if not lines.stat().st_size and piece.end is not None:
-            blocks: Iterator[Any] = iter(())
-        else:
-            blocks = read_blocks(lines, source.uri, recipe)
+        blocks = (read_blocks if piece.end is None else read_lines)(lines, source.uri, recipe)
         first = next(blocks, None)
         template = None
         if file is None and first is not None:

@@ -6,11 +6,12 @@ from pathlib import Path
 
 from batch_jobs.prepare.engine import pinned_version
 from batch_jobs.prepare.reading.blocks import BLOCK_BYTES
+from batch_jobs.prepare.reading.file_types import may_be_cut
+from batch_jobs.prepare.reading.files import HEAD_BYTES
 from tunesmith.adapters.storage import Storage
 from tunesmith.contracts.datasets import Source
 
 PIECE_BYTES = 64 << 20
-LINES = (".jsonl", ".ndjson", ".jsonlines")
 MORE = 1 << 20
 
 
@@ -23,10 +24,10 @@ class Piece:
     end: int | None
 
 
-def pieces_of(index: int, source: Source, size: int, piece_bytes: int) -> Iterator[Piece]:
+def pieces_of(storage: Storage, index: int, source: Source, size: int, piece_bytes: int) -> Iterator[Piece]:
     """Uncompressed JSON lines are cut; whatever else a file is, and where its digest is to be compared, it is read as
-    one."""
-    if size <= piece_bytes or source.sha256 or not source.uri.lower().endswith(LINES):
+    one. Raises InvalidInput where its beginning is of another type than its name says."""
+    if size <= piece_bytes or source.sha256 or not _may_be_cut(storage, source):
         yield Piece(index, 0, None)
         return
     for start in range(0, size, piece_bytes):
@@ -48,6 +49,10 @@ def fetch_head(storage: Storage, source: Source, folder: Path) -> Path:
     file = folder / source.uri.rpartition("/")[2]
     file.write_bytes(storage.read_range(source.uri, 0, 2 * BLOCK_BYTES, pinned_version(source)))
     return file
+
+
+def _may_be_cut(storage: Storage, source: Source) -> bool:
+    return may_be_cut(storage.read_range(source.uri, 0, HEAD_BYTES, pinned_version(source)), source.uri)
 
 
 def _lines(storage: Storage, source: Source, piece: Piece, max_line_bytes: int) -> tuple[bytes, int]:

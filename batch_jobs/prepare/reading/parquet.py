@@ -24,8 +24,8 @@ from tunesmith.contracts.errors import InvalidInput
 from tunesmith.contracts.recipes import PrepareRecipe
 
 PIECE_BYTES = 1 << 20
-MEMORY_BYTES = 3 << 30
-"""Address space of the child: pyarrow's code takes half a GiB of it."""
+MEMORY_BYTES = 3 << 29
+"""Address space of the child, half a GiB of which pyarrow takes before it has read anything."""
 CPU_SECONDS, CPU_SECONDS_PER_MIB = 60, 2
 SILENT_SECONDS = 120
 """A child that writes nothing for so long, though it is listened to, is killed."""

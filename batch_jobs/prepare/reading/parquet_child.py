@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO
 
 BATCH_BYTES = 4 << 20
-BATCH_ROWS = 512
+BATCH_ROWS = 128
 """Few, since a value that stands once in the file may come in each of them."""
 
 

@@ -1,5 +1,6 @@
 """A source whose digest was claimed is compared with it before a row of it counts."""
 
+import gzip
 import hashlib
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 from batch_jobs.prepare.cluster.pieces import pieces_of
 from tests.batch_jobs.prepare.test_prepare import Workplace, row
+from tunesmith.adapters.storage import Storage
 from tunesmith.contracts.jobs import ExitCode
 
 ROWS = b"\n".join(row(f"question {number}") for number in range(30))
@@ -36,5 +38,10 @@ def test_source_with_another_digest_fails_and_publishes_nothing(
 def test_file_whose_digest_is_to_be_compared_is_not_cut(place: Workplace) -> None:
     source = place.source("a.jsonl", ROWS)
     claimed = source.model_copy(update={"sha256": hashlib.sha256(ROWS).hexdigest()})
-    assert len(list(pieces_of(0, source, 100, 10))) == 10
-    assert len(list(pieces_of(0, claimed, 100, 10))) == 1
+    assert len(list(pieces_of(Storage(), 0, source, 100, 10))) == 10
+    assert len(list(pieces_of(Storage(), 0, claimed, 100, 10))) == 1
+
+
+def test_only_lines_of_json_are_cut_whatever_the_name_says(place: Workplace) -> None:
+    for content in (gzip.compress(ROWS), b"[" + ROWS.replace(b"\n", b",") + b"]"):
+        assert len(list(pieces_of(Storage(), 0, place.source("b.jsonl", content), 100, 10))) == 1
