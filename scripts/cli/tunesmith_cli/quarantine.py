@@ -132,7 +132,7 @@ def requeue(
         project, dataset = project or found.project, dataset or found.dataset
         if not (project and dataset):
             raise fail("nobody knows which dataset these rows belong to", "give --project and --dataset")
-        data.push(output, project, dataset, recipe=None, watch=False, as_json=as_json)
+        data.push([output], project, dataset, recipe=None, watch=False, as_json=as_json)
 
 
 def _check(output: Path, words: list[str]) -> DatasetCheck:
