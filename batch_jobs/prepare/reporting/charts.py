@@ -45,9 +45,10 @@ def percent(share: float) -> str:
 
 
 def histogram(spread: Distribution, colour: str = "first") -> Markup:
-    """A column for each bin, from the first that has rows to the last."""
+    """A column for each bin: all of them where they are shares, else from the first that has rows to the last."""
     taken = [place for place, count in enumerate(spread.counts) if count]
-    places = range(taken[0], taken[-1] + 1)
+    is_share = spread.edges[-1] == 1
+    places = range(len(spread.counts)) if is_share else range(taken[0], taken[-1] + 1)
     return columns([(spread.edges[place], spread.edges[place + 1], spread.counts[place]) for place in places], colour)
 
 

@@ -3,6 +3,7 @@
 import difflib
 import re
 import unicodedata
+from collections.abc import Sequence
 
 from markupsafe import Markup, escape
 
@@ -35,6 +36,12 @@ def before_and_after(before: str, after: str) -> tuple[Markup, Markup]:
         left += escape(one) if kind == "equal" else _marked("del", one)
         right += escape(other) if kind == "equal" else _marked("ins", other)
     return left, right
+
+
+def alike(texts: Sequence[str]) -> list[Markup]:
+    """Texts that are nearly the same: of each but the first, what is not as in the first is marked."""
+    first = texts[0]
+    return [escape(_window(first, 0)), *(before_and_after(first, text)[1] for text in texts[1:])]
 
 
 def _window(text: str, at: int) -> str:

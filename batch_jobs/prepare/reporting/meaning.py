@@ -8,13 +8,17 @@ from batch_jobs.prepare.signals.poisoning import flipped, triggers
 from batch_jobs.prepare.signals.topics import find_topics
 from tunesmith.contracts.profiles import PoisonWarning, ProfiledTopic, TopicMap
 
+MOST_TEXTS = 8_000
+"""Rows that are looked at for topics."""
 POINTS = 1_500
 """Rows on the map."""
 EXCERPT = 160
 LEAST = 40
 """Rows without which nothing is said of topics: any words would tell so few apart."""
-MOST_LABELLED = 4_000
+MOST_LABELLED = 2_000
 """Rows that are looked at for poison."""
+LEAST_OF_LABEL = 5
+"""Rows of a label that teach what it means."""
 LISTED, PHRASES = 8, 8
 """Rows that are named of each warning, and phrases that are told."""
 
@@ -23,6 +27,7 @@ def map_topics(texts: Sequence[str], redact: Callable[[str], str]) -> TopicMap |
     """None where there are too few rows, or nothing tells them apart."""
     if len(texts) < LEAST:
         return None
+    texts = texts[:MOST_TEXTS]
     found = find_topics(texts)
     if len(found.topics) < 2:
         return None
@@ -37,10 +42,10 @@ def map_topics(texts: Sequence[str], redact: Callable[[str], str]) -> TopicMap |
 
 
 def find_poison(labelled: Sequence[tuple[str, str, str]]) -> list[PoisonWarning]:
-    """`labelled` are (item id, text, label). Labels of one row teach nothing and are left out."""
+    """`labelled` are (item id, text, label). Labels of few rows teach nothing and are left out."""
     labelled = labelled[:MOST_LABELLED]
     often = Counter(label for _, _, label in labelled)
-    rows = [row for row in labelled if often[row[2]] > 1]
+    rows = [row for row in labelled if often[row[2]] >= LEAST_OF_LABEL]
     items, texts, labels = ([row[place] for row in rows] for place in range(3))
     try:
         suspicious = flipped(learn(texts, labels), labels).tolist()

@@ -11,7 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from batch_jobs.prepare.reporting import charts, sankey
-from batch_jobs.prepare.reporting.highlighting import before_and_after, with_placeholders
+from batch_jobs.prepare.reporting.highlighting import alike, before_and_after, with_placeholders
 from tunesmith.contracts.datasets import DatasetKind, DatasetManifest
 from tunesmith.contracts.preflight import Preflight
 from tunesmith.contracts.profiles import ChangeSample, DatasetProfile, RunProfile, Step
@@ -51,6 +51,7 @@ def report_page(
         "balance": _balance(profile.labels),
         "recall": {name: round(100 * share) for name, share in run.classifier.recall.items()} if run.classifier else {},
         "duplicates": run.near_duplicates,
+        "alikes": [alike(texts) for texts in run.near_duplicates.examples] if run.near_duplicates else [],
         "group_sizes": _group_sizes(run),
         "redactions": [(one, with_placeholders(one.after)) for one in run.samples if one.step is Step.REDACT],
         "normalisations": [(one, *before_and_after(one.before, one.after)) for one in _with_before(run)],

@@ -1,26 +1,98 @@
-"""The page holds what the profile holds, and no row's text becomes markup."""
+"""The page holds what manifest and profile hold, fetches nothing, and no row's text becomes markup."""
 
 import re
+from html.parser import HTMLParser
 from pathlib import Path
 
 from batch_jobs.prepare.reporting.page import report_page
 from batch_jobs.prepare.reporting.profiling import build_profile
 from tests.batch_jobs.prepare.reporting.test_profiling import RECIPE, written
 from tests.domain.test_dataset_cards import MANIFEST
+from tests.support.datasets import Version
 from tunesmith.contracts.datasets import Split
+from tunesmith.contracts.profiles import (
+    ChangeSample,
+    ClassifierQuality,
+    LabelConflict,
+    NearDuplicates,
+    PoisonWarning,
+    RunProfile,
+    Step,
+)
 
 HOSTILE = '"><script>alert(1)</script><img src=x onerror=alert(1)>'
+VOID = {"meta", "br"}
+
+
+class Tags(HTMLParser):
+    """Raises AssertionError where tags are not closed in the order in which they were opened."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.seen: set[str] = set()
+        self.attributes: set[str] = set()
+        self.anchors: set[str] = set()
+        self._open: list[str] = []
+        self.feed(page)
+        assert self._open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.seen.add(tag)
+        self.attributes |= {name for name, _ in attrs}
+        self.anchors |= {str(value) for name, value in attrs if name == "id"}
+        self._open += [] if tag in VOID else [tag]
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop() == tag
+
+
+def test_page_of_a_real_version_is_whole(version: Version) -> None:
+    page = version.page
+    tags = Tags(page)
+    assert not tags.seen & {"script", "img", "link", "iframe", "form"} and "default-src 'none'" in page
+    assert not {name for name in tags.attributes if name.startswith("on") or name in ("src", "srcset")}
+    assert set(re.findall(r'href="(.*?)"', page)) == {f"#{anchor}" for anchor in tags.anchors}
+    sections = {
+        "rows",
+        "problems",
+        "lengths",
+        "topics",
+        "quality",
+        "labels",
+        "duplicates",
+        "pii",
+        "changes",
+        "examples",
+    }
+    assert sections | {"origin"} == tags.anchors
+    counts = version.manifest.counts
+    for number in (counts.kept, counts.quarantined, *counts.dropped.values(), *version.manifest.pii.values()):
+        assert f"{number:,}" in page
+    for file in version.manifest.splits[Split.TRAIN].files:
+        assert file.path in page and file.sha256[:16] in page
+    assert report_page(version.manifest, version.profile, version.params.recipe) == page
 
 
 def test_hostile_text_stays_text(tmp_path: Path) -> None:
     part = written(tmp_path / "a", 0, 50, label=HOSTILE, language=HOSTILE, source=HOSTILE)
-    profile = build_profile({Split.TRAIN: [part]}, RECIPE, lambda text: text + HOSTILE)
-    page = report_page(MANIFEST, profile)
-    tags = set(re.findall(r"<(\w+)", page))
-    assert not tags & {"script", "img"} and "&lt;script&gt;" in page
-    assert report_page(MANIFEST, profile) == page
+    run = RunProfile(
+        samples=[
+            ChangeSample(step=Step.NORMALISE, source=HOSTILE, line=1, before=HOSTILE + "\r", after=HOSTILE),
+            ChangeSample(step=Step.REDACT, source=HOSTILE, line=1, before=None, after=f"{HOSTILE}<EMAIL_1>{HOSTILE}"),
+        ],
+        near_duplicates=NearDuplicates(groups={2: 1}, examples=[[HOSTILE, HOSTILE + HOSTILE]]),
+        conflicts=[LabelConflict(labels=[HOSTILE], between="rules", rows=1)],
+        classifier=ClassifierQuality(rows=1, accuracy=1, recall={HOSTILE: 1}, calibration_error=0),
+    )
+    profile = build_profile({Split.TRAIN: [part]}, RECIPE, lambda text: text + HOSTILE, run)
+    poison = [PoisonWarning(kind="trigger phrase", phrase=HOSTILE, label=HOSTILE, rows=1, items=["a"])]
+    page = report_page(MANIFEST, profile.model_copy(update={"poison": poison}), failure=HOSTILE)
+    tags = Tags(page)
+    assert not tags.seen & {"script", "img"} and "onerror" not in tags.attributes and "&lt;script&gt;" in page
+    assert "<mark>&lt;EMAIL_1&gt;</mark>" in page
 
 
 def test_page_of_nothing(tmp_path: Path) -> None:
-    page = report_page(MANIFEST, build_profile({}, RECIPE, str))
+    page = report_page(MANIFEST, build_profile({}, RECIPE, str), failure="8 of 10 rows are bad")
     assert "7 of 10 rows kept" in page and "NOT_JSON" in page and "Examples" not in page
+    assert "This is no dataset version." in page and "8 of 10 rows are bad" in page
