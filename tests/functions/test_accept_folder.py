@@ -62,6 +62,21 @@ def test_files_wait_for_the_list_and_become_one_dataset(edges, context):
     assert run(edges).status is RunStatus.QUEUED
 
 
+@pytest.mark.parametrize("case", ["folder_list", "folder_notification"])
+def test_list_of_a_folder_with_a_space_is_found_in_both_envelopes(edges, context, event, case):
+    folder = upload_key("docs", "docstrings", "november 2026/")
+    file = edges.upload(folder + "a.jsonl")
+    version = edges.upload(folder + "_dataset.json", b'{"files": [{"path": "a.jsonl"}]}')
+    told = json.dumps(event(f"accept_upload/{case}.json")).replace("yd3d4HaWOT2zguDLvIQLU6ptDTwKBnQV", version)
+    lambda_handler(json.loads(told), context)
+    assert newest(edges) == [file]
+
+
+def test_member_of_a_folder_is_no_upload(edges, context, event):
+    lambda_handler(event("accept_upload/folder_member.json"), context)
+    assert edges.row_counts() == (0, 0, 0)
+
+
 def test_listed_version_is_used_and_not_the_newest(edges, context):
     old, _ = edges.upload(FOLDER + "a.jsonl", b"1"), edges.upload(FOLDER + "a.jsonl", b"2")
     lambda_handler(eventbridge(put_list(edges, {"path": "a.jsonl", "versionId": old}), LIST), context)

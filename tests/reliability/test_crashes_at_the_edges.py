@@ -4,7 +4,7 @@ import pytest
 
 from tests.support.edges import open_edges
 from tests.support.faults import Crash, Fault, wire
-from tests.support.once import accepting, deciding, starting
+from tests.support.once import accepting, accepting_folder, appending, deciding, starting
 
 
 @pytest.fixture
@@ -12,7 +12,7 @@ def edges(tables, buckets, monkeypatch):
     return open_edges(monkeypatch)
 
 
-@pytest.mark.parametrize("prepare", [accepting, starting, deciding])
+@pytest.mark.parametrize("prepare", [accepting, accepting_folder, appending, starting, deciding])
 @pytest.mark.parametrize("fault", [Fault.CRASH_BEFORE, Fault.CRASH_AFTER])
 def test_crash_at_each_call_then_redelivery_leaves_exactly_one_of_everything(edges, context, prepare, fault):
     undisturbed = prepare(edges, context, "undisturbed")

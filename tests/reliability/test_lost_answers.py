@@ -5,7 +5,7 @@ import pytest
 
 from tests.support.edges import open_edges
 from tests.support.faults import Fault, wire
-from tests.support.once import accepting, deciding, starting
+from tests.support.once import accepting, accepting_folder, appending, deciding, starting
 
 
 @pytest.fixture
@@ -13,7 +13,7 @@ def edges(tables, buckets, monkeypatch):
     return open_edges(monkeypatch)
 
 
-@pytest.mark.parametrize("prepare", [accepting, starting, deciding])
+@pytest.mark.parametrize("prepare", [accepting, accepting_folder, appending, starting, deciding])
 @pytest.mark.parametrize("fault", [Fault.ANSWER_LOST, Fault.REFUSED])
 def test_fault_at_each_call_leaves_exactly_one_of_everything(edges, context, capsys, prepare, fault):
     undisturbed = prepare(edges, context, "undisturbed")

@@ -1,5 +1,6 @@
 """Each handler at the edges, on a subject of its own per try, and what "exactly one of everything" means for it."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -35,6 +36,50 @@ def accepting(edges: Edges, context: Any, project: str) -> Delivery:
         assert rows["newest"]["version"] == run.request.dataset_version
 
     return Delivery(lambda: accept_upload(event, context), check)
+
+
+def accepting_folder(edges: Edges, context: Any, project: str) -> Delivery:
+    """The list of a folder of two files, of a project that has no other upload."""
+    event = _listed(edges, f"uploads/{project}/d/november/", append=False)
+
+    def check() -> None:
+        [run] = runs.runs_of_project("runs", project)
+        [version] = [version for version in edges.versions() if version.project == project]
+        assert version.version == run.request.dataset_version and len(version.sources) == 2
+        assert _newest(edges, project) == version.version
+
+    return Delivery(lambda: accept_upload(event, context), check)
+
+
+def appending(edges: Edges, context: Any, project: str) -> Delivery:
+    """The list of two files that are added to a project's dataset of two files."""
+    accepting_folder(edges, context, project).deliver()
+    event = _listed(edges, f"uploads/{project}/d/december/", append=True)
+
+    def check() -> None:
+        versions = [version for version in edges.versions() if version.project == project]
+        assert sorted(len(version.sources) for version in versions) == [2, 4]
+        [appended] = [version for version in versions if len(version.sources) == 4]
+        assert _newest(edges, project) == appended.version
+        assert sorted(run.request.dataset_version for run in runs.runs_of_project("runs", project)) == sorted(
+            version.version for version in versions
+        )
+
+    return Delivery(lambda: accept_upload(event, context), check)
+
+
+def _listed(edges: Edges, folder: str, append: bool) -> dict[str, Any]:
+    """Two files and their list; its event."""
+    names = ("a.jsonl", "b.jsonl")
+    for name in names:
+        edges.upload(folder + name)
+    body = json.dumps({"files": [{"path": name} for name in names], "append": append}).encode()
+    return eventbridge(edges.upload(folder + "_dataset.json", body), folder + "_dataset.json")
+
+
+def _newest(edges: Edges, project: str) -> str:
+    [row] = [row for row in edges.rows("datasets") if (row["dataset"], row["entry"]) == (f"{project}/d", "newest")]
+    return str(row["version"])
 
 
 def starting(edges: Edges, context: Any, project: str) -> Delivery:
