@@ -28,9 +28,9 @@ def write_documents(
     parts = {split: [folder / file.path for file in entry.files] for split, entry in manifest.splits.items()}
     redact = _redactor()
     run = run_profile(prepared, folder / QUARANTINE, redact)
-    profile = build_profile(parts, recipe.report, redact, run)
+    profile = build_profile(parts, recipe.report, redact, run).model_copy(update={"recipe": recipe})
     (folder / PROFILE).write_text(profile.model_dump_json(indent=2), encoding="utf-8")
-    (folder / PAGE).write_text(report_page(manifest, profile, recipe, failure), encoding="utf-8")
+    (folder / PAGE).write_text(report_page(manifest, profile, failure), encoding="utf-8")
     (folder / CARD).write_text(dataset_card(manifest, recipe, profile), encoding="utf-8")
     return [PROFILE, PAGE, CARD]
 

@@ -15,7 +15,6 @@ from batch_jobs.prepare.reporting.highlighting import alike, before_and_after, w
 from tunesmith.contracts.datasets import DatasetKind, DatasetManifest
 from tunesmith.contracts.preflight import Preflight
 from tunesmith.contracts.profiles import ChangeSample, DatasetProfile, RunProfile, Step
-from tunesmith.contracts.recipes import PrepareRecipe
 
 KINDS = {
     DatasetKind.CHAT: "Conversations",
@@ -29,11 +28,9 @@ SIZES = ((2, 2), (3, 3), (4, 5), (6, 10), (11, 100), (101, None))
 """Of groups of near duplicates: from and to."""
 
 
-def report_page(
-    manifest: DatasetManifest, profile: DatasetProfile, recipe: PrepareRecipe | None = None, failure: str | None = None
-) -> str:
+def report_page(manifest: DatasetManifest, profile: DatasetProfile, failure: str | None = None) -> str:
     """The page as HTML. `failure` is why the quality gate stopped the run; then this is no dataset version."""
-    flow, run = sankey.flow_of(manifest), profile.run
+    flow, run, recipe = sankey.flow_of(manifest), profile.run, profile.recipe
     sankeys = [Markup(sankey.draw(flow, sheet)) for sheet in (sankey.WIDE, sankey.NARROW)]
     facts: dict[str, Any] = {
         "name": f"{manifest.project}/{manifest.dataset}",

@@ -70,7 +70,7 @@ def test_page_of_a_real_version_is_whole(version: Version) -> None:
         assert f"{number:,}" in page
     for file in version.manifest.splits[Split.TRAIN].files:
         assert file.path in page and file.sha256[:16] in page
-    assert report_page(version.manifest, version.profile, version.params.recipe) == page
+    assert report_page(version.manifest, version.profile) == page
 
 
 def test_hostile_text_stays_text(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pydantic import Field
 from tunesmith.contracts.base import Contract
 from tunesmith.contracts.datasets import Problem, ProblemCode, Split
 from tunesmith.contracts.preflight import Preflight
+from tunesmith.contracts.recipes import PrepareRecipe
 
 
 class Distribution(Contract):
@@ -138,4 +139,5 @@ class DatasetProfile(Contract):
     topics: TopicMap | None = None
     poison: list[PoisonWarning] = []
     examples: list[Example]
+    recipe: PrepareRecipe | None = Field(default=None, description="what the version was made by")
     run: RunProfile = RunProfile()
