@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 import msgspec
 
 from batch_jobs.prepare.reading.blocks import BOM
-from batch_jobs.prepare.reading.inflating import PACKED
+from batch_jobs.prepare.reading.inflating import PACKED, PACKED_NAMES
 from tunesmith.contracts.errors import InvalidInput
 
 
@@ -36,7 +36,6 @@ NAMES = {
     ".md": FileType.TEXT,
     ".markdown": FileType.TEXT,
 }
-PACKED_NAMES = (".gz", ".gzip", ".zst", ".zstd")
 JSON = (FileType.JSON_LINES, FileType.JSON_ARRAY, FileType.JSON_OBJECTS)
 PARQUET = b"PAR1"
 
@@ -160,7 +159,7 @@ def _json_in(head: bytes) -> FileType | None:
     first, _, rest = text.partition(b"\n")
     begins_array = text[1:].lstrip().startswith(b"{") and text.startswith(b"[")
     begins_object = text[1:].lstrip().startswith(b'"') and first.strip() == b"{"
-    if _is_json(first) or begins_array or begins_object:
+    if (text.startswith(b"{") and _is_json(first)) or begins_array or begins_object:
         return _json_type(text, None)
     return None
 

@@ -14,6 +14,7 @@ GZIP = (b"\x1f\x8b",)
 ZSTD = (b"\x28\xb5\x2f\xfd", *(bytes([first]) + b"\x2a\x4d\x18" for first in range(0x50, 0x60)))
 """A frame with content, or one to skip (RFC 8878, 3.1)."""
 PACKED = (*GZIP, *ZSTD)
+PACKED_NAMES = (".gz", ".gzip", ".zst", ".zstd")
 PLAIN_BYTES = 1 << 20
 PACKED_BYTES = 1 << 10
 """zstd cannot be told when to pause, and 1 KiB of it inflates to 32 MiB at worst (RFC 8878: 128 KiB per block)."""
@@ -33,6 +34,8 @@ def inflated_pieces(file: Path, uri: str, recipe: PrepareRecipe) -> Generator[tu
     with file.open("rb") as stream:
         magic = stream.read(4)
         stream.seek(0)
+        if len(magic) < 4 and uri.lower().endswith(PACKED_NAMES) and any(known.startswith(magic) for known in PACKED):
+            raise InvalidInput(f"{uri}: the file is cut off after {len(magic)} bytes; upload it again")
         if not magic.startswith(PACKED):
             while piece := stream.read(PLAIN_BYTES):
                 yield piece, stream.tell()
@@ -51,22 +54,19 @@ def inflated_pieces(file: Path, uri: str, recipe: PrepareRecipe) -> Generator[tu
 
 def _members(stream: BinaryIO, is_gzip: bool) -> Iterator[bytes]:
     """Every member is a file of its own (RFC 1952, 2.2); zeros after one are padding, as gzip takes them."""
+    zstd = zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW)
     member: Any = None
     while packed := stream.read(PACKED_BYTES):
         while packed:
             if member is None:
                 if is_gzip and not (packed := packed.lstrip(b"\0")):
                     break
-                member = _member(is_gzip)
+                member = zlib.decompressobj(31) if is_gzip else zstd.decompressobj()
             yield member.decompress(packed)
             packed = member.unused_data if member.eof else b""
             member = None if member.eof else member
     if member is not None:
         raise EOFError("its last member is cut off")
-
-
-def _member(is_gzip: bool) -> Any:
-    return zlib.decompressobj(31) if is_gzip else zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW).decompressobj()
 
 
 def refuse_bomb(total: int, stored: int, uri: str, recipe: PrepareRecipe) -> None:

@@ -53,7 +53,7 @@ def _pieces(file: Path, uri: str, recipe: PrepareRecipe) -> Iterator[tuple[bytes
                 total += len(piece)
                 refuse_bomb(total, size, uri, recipe)
                 yield piece, 0
-            code = child.wait(SILENT_SECONDS)
+            code = _ended(child)
         finally:
             child.kill()
         if code:
@@ -89,6 +89,14 @@ def _heard(pipe: IO[bytes], uri: str) -> Iterator[bytes]:
                 return
             yield piece
     raise InvalidInput(f"{uri}: the Parquet reader came no further for {SILENT_SECONDS} s; export the file again")
+
+
+def _ended(child: "subprocess.Popen[bytes]") -> int:
+    """The exit code of a child that has said all it will."""
+    try:
+        return child.wait(SILENT_SECONDS)
+    except subprocess.TimeoutExpired:
+        return -signal.SIGKILL
 
 
 def _reason(code: int, said: IO[bytes]) -> str:

@@ -27,6 +27,7 @@ def main(argv: Sequence[str]) -> int:
     file, memory, seconds = argv
     resource.setrlimit(resource.RLIMIT_AS, (int(memory), int(memory)))
     resource.setrlimit(resource.RLIMIT_CPU, (int(seconds), int(seconds) + 5))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     try:
         write_rows(file, sys.stdout.buffer)

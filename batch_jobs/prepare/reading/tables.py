@@ -18,7 +18,7 @@ import numpy as np
 from batch_jobs.prepare.batches import Bytes, Flags, Integers
 from batch_jobs.prepare.checking.problems import BadRow
 from batch_jobs.prepare.compiling import compiled
-from batch_jobs.prepare.reading.blocks import BOM, EXCERPT, Block, Refusal, Spans, too_long
+from batch_jobs.prepare.reading.blocks import BLOCK_LINES, BOM, EXCERPT, Block, Refusal, Spans, too_long
 from batch_jobs.prepare.reading.spans import COMMON, LINE, MARK, NOTHING, START, START_LINE, Found, spans
 from batch_jobs.prepare.reading.writing_json import GROWTH, room_for, write_byte, write_bytes
 from tunesmith.contracts.datasets import ProblemCode
@@ -31,7 +31,7 @@ CR = 13
 PHASE, DELIMITER, CR_ENDS, OPENED_LINE, SIZE = range(COMMON, COMMON + 5)
 FIELD, PLAIN, QUOTED, QUOTE, BROKEN, RETURN = range(6)
 """At the beginning of a field, in one, in quotes, after a quote in quotes, after something broken, after a CR."""
-_FIRST_LINE = re.compile(rb'(?:"(?:[^"]|"")*"|[^"\r\n])*"?(\r\n|\n|\r|$)')
+_QUOTE_OR_BREAK = re.compile(rb'"|\r\n|\r|\n')
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +44,22 @@ class Dialect:
     def of(cls, head: bytes, uri: str, is_tsv: bool) -> "Dialect":
         """Told by the beginning of the file. Raises InvalidInput where a TSV file is none."""
         text = head.removeprefix(BOM).lstrip(b"\r\n")
-        first = _FIRST_LINE.match(text)
         shares = {delimiter: _share_of_equal(text, delimiter) for delimiter in DELIMITERS}
         best = max(DELIMITERS, key=lambda delimiter: shares[delimiter])
         if is_tsv and shares[best] and not shares["\t"]:
             raise InvalidInput(f"{uri}: TYPE_MISMATCH: its header has no tab, but {best!r}; name the file .csv")
-        return cls("\t" if is_tsv else best, first is not None and first[1] == b"\r")
+        return cls("\t" if is_tsv else best, _first_break(text) == b"\r")
+
+
+def _first_break(text: bytes) -> bytes | None:
+    """What ends the first record: the first line break that is not in quotes."""
+    is_quoted = False
+    for found in _QUOTE_OR_BREAK.finditer(text):
+        if found[0] == b'"':
+            is_quoted = not is_quoted
+        elif not is_quoted:
+            return found[0]
+    return None
 
 
 def _share_of_equal(text: bytes, delimiter: str) -> float:
@@ -127,17 +137,18 @@ class Records:
         """`taken`: how many rows came before. Raises InvalidInput where a broken record is too long to be told."""
         broken, long = marks != NOTHING, found.lengths > max_row_bytes
         if (broken & long).any():
-            row = int(np.flatnonzero(broken & long)[0])
-            assert found.lines is not None
-            raise InvalidInput(
-                f"{uri}: BAD_QUOTES: the record that begins on line {found.lines[row]} goes on for "
-                f"{found.lengths[row]} bytes to a quote inside a field: a quote before it is not closed"
-            )
+            raise _endless(found, int(np.flatnonzero(broken & long)[0]), uri)
         counts = np.ones(len(marks), np.int64)
         for row in np.flatnonzero(broken).tolist():
             counts[row] += found.text.count(b"\n", int(found.starts[row]), int(found.ends[row]))
+            if counts[row] > BLOCK_LINES:
+                raise _endless(found, row, uri)
         numbers = taken + np.cumsum(counts) - counts + 1
         return cls(replace(found, numbers=numbers), marks, broken, long, counts)
+
+    def next_block(self, first: int) -> int:
+        """Where the block that begins with record `first` must end, so that it has at most 2 * BLOCK_LINES rows."""
+        return first + max(1, int(np.searchsorted(np.cumsum(self.counts[first:]), BLOCK_LINES)))
 
     def refusals(self, row: int, before: int) -> Iterator[Refusal]:
         """What a broken record is refused as: each of its lines."""
@@ -152,6 +163,14 @@ class Records:
             problem = BadRow(ProblemCode.BAD_QUOTES, message)
             yield Refusal(before, number + place, offset, problem, raw[:EXCERPT], len(raw), line + place)
             offset += len(raw) + 1
+
+
+def _endless(found: Spans, row: int, uri: str) -> InvalidInput:
+    assert found.lines is not None
+    return InvalidInput(
+        f"{uri}: BAD_QUOTES: the record that begins on line {found.lines[row]} goes on for {found.lengths[row]} bytes "
+        "to a quote inside a field: a quote before it is not closed"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +203,7 @@ class Table:
         while first < len(lengths):
             last = _write_records(
                 column,
-                found.starts,
+                found.starts[: records.next_block(first)],
                 found.ends,
                 fields,
                 first,
@@ -241,6 +260,8 @@ def _names(header: Spans, mark: int, uri: str, delimiter: str, max_row_bytes: in
         raise InvalidInput(f"{place} is no UTF-8 (byte {error.start + 1}); save the file as UTF-8") from None
     csv.field_size_limit(max(csv.field_size_limit(), len(text)))
     (names,) = csv.reader([text], delimiter=delimiter) if "\n" not in text else [_split(text, delimiter)]
+    if names[0].startswith("sep="):
+        raise InvalidInput(f"{place} is a line for Excel ({names[0]}...); remove it: the delimiter is told without it")
     if "" in names:
         raise InvalidInput(
             f"{place} has no name for column {names.index('') + 1} of {len(names)}; the first line names every column "

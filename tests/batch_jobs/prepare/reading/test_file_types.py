@@ -32,6 +32,7 @@ ROW = b'{"text": "a"}\n'
         ("a.md", b"[link](x)\n", FileType.TEXT),
         ("a.md", b"<!DOCTYPE html>", FileType.TEXT),
         ("a.txt", b"{braces}", FileType.TEXT),
+        ("a.md", b"[1]\n", FileType.TEXT),
         ("a.parquet", b"PAR1\x15", FileType.PARQUET),
         ("a", b"PAR1\x15", FileType.PARQUET),
     ],

@@ -131,6 +131,7 @@ def test_a_file_cut_at_any_byte_loses_no_row_in_silence() -> None:
     ("text", "told"),
     [
         (b",text\n1,2\n", "line 1: the header has no name for column 1 of 2"),
+        (b"sep=;\na;b\n", "is a line for Excel"),
         (b"a,a\n1,2\n", "names two columns 'a'"),
         (b"caf\xe9,b\n", "the header is no UTF-8 .byte 4."),
         (b'"a"b,c\n', "has broken quotes"),
@@ -172,3 +173,20 @@ def test_real_tables_are_read_as_csv_reads_them(name: str) -> None:
     text = (DATA / name).read_bytes()
     expected = list(csv.DictReader(io.StringIO(text.decode(), newline="")))
     assert _rows(_read(text, 1_000)) == expected and len(expected) >= 300
+
+
+@pytest.mark.parametrize("text", [b'"' * 100_001, b'"' * 100_000 + b"\n", b"a,b\n" + b'"' * 99_999, b"," * 100_000])
+def test_a_head_of_quotes_or_delimiters_is_told_at_once(text: bytes) -> None:
+    with pytest.raises(InvalidInput):
+        list(_read(text))
+
+
+def test_broken_records_of_many_lines_are_held_a_block_at_a_time() -> None:
+    record = b'"' + b"x\n" * 50_000 + b'"y\n'
+    text = b"a,b\n" + record * 4
+    blocks = list(table_blocks(text, [(text, len(text))], "f.csv", False, 1_000_000))
+    assert sum(block.rows for block in blocks) == 4 * 50_001
+    assert all(block.rows <= 2 << 16 for block in blocks)
+    with pytest.raises(InvalidInput, match="BAD_QUOTES: the record that begins on line 2 goes on for 140003 bytes"):
+        text = b'a,b\n"' + b"x\n" * 70_000 + b'"y\n1,2\n'
+        list(table_blocks(text, [(text, len(text))], "f.csv", False, 1_000_000))
