@@ -90,8 +90,10 @@ def prompt_ids(
     rendering = _Rendering(tokenizer, Conversation(messages, tools=tools))
     texts: list[str] = []
     for turn, text in rendering.pieces(open_turn=True):
-        follows_a_turn = turn is None and texts
-        texts[-1:] = [texts[-1] + text] if follows_a_turn else [*texts[-1:], text]
+        if turn is None and texts:
+            texts[-1] += text  # what follows a turn is encoded with it, as far as the next one
+        else:
+            texts.append(text)
     return [token for text in texts for token in rendering.encode(text)]
 
 
@@ -118,7 +120,7 @@ def training_ids(
 def training_batch(
     tokenizer: "PreTrainedTokenizerFast", conversations: Iterable[Conversation]
 ) -> list[TrainingExample | InvalidInput]:
-    """`training_ids` of many at once, whose texts the tokenizer encodes on all cores; one that the template refuses
+    """`training_ids` of many at once, which is faster; one that the template refuses
     stands there as its error, and one may have no trained token."""
     drafts = [_draft(tokenizer, conversation) for conversation in conversations]
     texts = [piece.text for draft in drafts if isinstance(draft, _Draft) for piece in draft.plain]
@@ -127,13 +129,13 @@ def training_batch(
 
 
 def _encode_plain(tokenizer: "PreTrainedTokenizerFast", texts: list[str]) -> list[list[int]]:
-    """Ids of texts without a mark: ASCII word by word where that is the same, the others by the tokenizer."""
+    """Ids of texts without a mark: word by word where that is the same, the others by the tokenizer on all cores."""
     words = word_encoder(tokenizer, len(tokenizer.added_tokens_decoder)) if len(texts) >= MANY else None
     if words is None:
         return tokenizer(texts, add_special_tokens=False)["input_ids"] if texts else []
-    others = [text for text in texts if not text.isascii()]
+    others = [text for text in texts if not words.takes(text)]
     encoded = iter(tokenizer(others, add_special_tokens=False)["input_ids"] if others else [])
-    return [words.encode(text) if text.isascii() else next(encoded) for text in texts]
+    return [words.encode(text) if words.takes(text) else next(encoded) for text in texts]
 
 
 def template_facts(tokenizer: "PreTrainedTokenizerFast") -> TemplateFacts:

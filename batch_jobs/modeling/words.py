@@ -1,13 +1,15 @@
-"""Byte-level BPE of ASCII text, word by word: a word that was met before is looked up, not merged again.
+"""Byte-level BPE word by word: a word that was met before is looked up, not merged again.
 
 Byte-level BPE never merges across the words that its pre-tokeniser cuts, so the ids of a word are the same wherever it
-stands. For ASCII text the cut is a regular expression of the standard library; what is not ASCII, and every tokenizer
-that is built otherwise (normalisers, SentencePiece, prefix spaces), is left to the tokenizer itself.
+stands. For ASCII text the cut is a regular expression of the standard library. Other text is cut where every such
+tokenizer cuts, at a space between two visible ASCII characters, and what holds other letters is asked of the tokenizer
+once. Scripts without spaces, and tokenizers that are built otherwise (normalisers, SentencePiece, prefix spaces), are
+left to the tokenizer itself.
 """
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -20,6 +22,10 @@ REMEMBERED = 500_000
 """Words, after which forgetting begins: some 100 MB."""
 LONGEST = 64
 """Characters of a word that is worth remembering."""
+APART = re.compile(r"(?<=[!-~])(?= [!-~])")
+"""Where a word surely ends: the space belongs to the next one, or stands alone."""
+SPACED = 16
+"""Characters to a space, at most, in text that is worth cutting there."""
 CLASSES = {"L": "A-Za-z", "N": "0-9", "Lu": "A-Z", "Ll": "a-z"}
 """What the Unicode classes of patterns are within ASCII."""
 GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
@@ -29,20 +35,25 @@ GPT2_WITHOUT_DIGITS = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{{L}}+|{digits}| ?[^\s\p{{L}
 SAMPLES = (
     "I'll say it's 'S, we'VE 12345 + 6.7e-8 items;\n\n\tdef f(x):\r\n    return x[0]  # done   \n",
     "  two  spaces 9 9  99\t\ttabs\x0b\x0c\x1c\x00 <html> a_b-c ... !!! don't ''s' \r\n\r\n x",
+    "caf\u00e9 l'\u00e9t\u00e9 na\u00efve  \u4f60\u597d x \u00a0 y\u2003z \u201cquoted\u201d 5 \u0665\u0666 e\u0301 x",
     "C:\\path\\to a\n \n  \n b 'tis 'll 007 3rd x2 2x ()[]{} @#$%^&* ~`|",
 )
 """Texts on which a pattern must agree with the tokenizer before it is used at all."""
 
 
 class WordEncoder:
-    """Ids of ASCII texts as `tokenizer.encode(text, add_special_tokens=False)` gives them; tokens that were added to
+    """Ids of texts as `tokenizer.encode(text, add_special_tokens=False)` gives them; tokens that were added to
     the vocabulary are found as the tokenizer finds them."""
 
     def __init__(self, tokenizer: "Tokenizer", words: re.Pattern[str], added: dict[str, int]):
-        self._words, self._ids = words, _WordIds(tokenizer)
+        self._words, self._ids, self._foreign = words, _WordIds(tokenizer), _ForeignIds(tokenizer)
         self._added = added
         longest_first = sorted(added, key=len, reverse=True)
         self._apart = re.compile("(" + "|".join(map(re.escape, longest_first)) + ")") if added else None
+
+    def takes(self, text: str) -> bool:
+        """Whether the text is better encoded here than by the tokenizer; whatever it is, the ids are the same."""
+        return text.isascii() or text.count(" ") * SPACED >= len(text)
 
     def encode(self, text: str) -> list[int]:
         if self._apart is None:
@@ -59,23 +70,48 @@ class WordEncoder:
         return ids
 
     def _encode_words(self, text: str) -> list[int]:
-        return list(chain.from_iterable(map(self._ids.__getitem__, self._words.findall(text))))
+        if text.isascii():
+            return list(chain.from_iterable(map(self._ids.__getitem__, self._words.findall(text))))
+        return [
+            token
+            for chunk in APART.split(text)
+            for token in (self._encode_words(chunk) if chunk.isascii() else self._foreign[chunk])
+        ]
 
 
-class _WordIds(dict[str, list[int]]):
-    """Ids by word, asked of the model the first time."""
+class _Remembered(dict[str, list[int]]):
+    """Ids by text, found the first time."""
 
     def __init__(self, tokenizer: "Tokenizer"):
         super().__init__()
+        self._tokenizer = tokenizer
         self._model = tokenizer.model
 
-    def __missing__(self, word: str) -> list[int]:
-        ids = [token.id for token in self._model.tokenize(word.translate(BYTE_LETTERS))]
-        if len(word) <= LONGEST:
+    def __missing__(self, text: str) -> list[int]:
+        ids = [token.id for word in self._cut(text) for token in self._model.tokenize(word)]
+        if len(text) <= LONGEST:
             if len(self) >= REMEMBERED:
                 self.clear()
-            self[word] = ids
+            self[text] = ids
         return ids
+
+    def _cut(self, text: str) -> Iterable[str]:
+        """Words in the model's letters for bytes."""
+        raise NotImplementedError
+
+
+class _WordIds(_Remembered):
+    """Of one ASCII word."""
+
+    def _cut(self, text: str) -> Iterable[str]:
+        return (text.translate(BYTE_LETTERS),)
+
+
+class _ForeignIds(_Remembered):
+    """Of text that the tokenizer must cut itself."""
+
+    def _cut(self, text: str) -> Iterable[str]:
+        return [word for word, _ in self._tokenizer.pre_tokenizer.pre_tokenize_str(text)]
 
 
 def _byte_letters() -> dict[int, int]:

@@ -194,7 +194,7 @@ wordy = st.lists(
 
 @pytest.mark.parametrize("name", CUTTERS)
 @settings(max_examples=200, deadline=None)
-@given(text=ascii_text | wordy.map("".join))
+@given(text=ascii_text | wordy.map("".join) | st.text(max_size=30))
 def test_words_give_what_the_tokenizer_gives(name: str, text: str) -> None:
     words = word_encoder(CUTTERS[name], 3)
     assert words is not None
