@@ -70,3 +70,12 @@ def test_a_file_that_is_too_large_publishes_nothing(place: Workplace, capsys: py
     params = place.params(place.source("b.json", FILES["b.json"] + b" " * 1_000), recipe=recipe)
     assert place.run(params) == ExitCode.BAD_INPUT
     assert "prepare.read.max_file_bytes (1000)" in capsys.readouterr().err
+
+
+def test_a_bad_element_of_an_array_is_put_aside_as_one_line(place: Workplace) -> None:
+    rows = [*_rows("array"), {"prompt": "no answer"}]
+    params = place.params(place.source("b.json", json.dumps(rows, indent=2).encode()))
+    assert place.manifest(params).counts.quarantined == 1
+    bad = json.loads(Path(params.output_uri + "quarantine.jsonl").read_text())
+    assert json.loads(bad["raw"]) == rows[-1] and "\n" not in bad["raw"]
+    assert bad["line"] == 2 + 4 * 12 and bad["message"].startswith("record 13: ")
