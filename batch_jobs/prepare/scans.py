@@ -30,6 +30,7 @@ AFTER_SCANNING = {
     "validation_fraction": ...,
     "test_fraction": ...,
     "seed": ...,
+    "nodes": ...,
     "min_rows": ...,
     "max_quarantined_fraction": ...,
     "max_duplicate_fraction": ...,

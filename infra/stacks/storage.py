@@ -14,7 +14,7 @@ from infra.config import Config
 from infra.constructs.sealed_bucket import SealedBucket
 from infra.constructs.skips import skip_check
 from infra.constructs.spec_table import SpecTable
-from tunesmith.contracts.artifacts import SCANS_PREFIX, TRAFFIC_PREFIX
+from tunesmith.contracts.artifacts import SCANS_PREFIX, SCRATCH_PREFIX, TRAFFIC_PREFIX
 from tunesmith.contracts.environment import Environment
 from tunesmith.contracts.tables import TABLES, TableSpec
 
@@ -32,6 +32,12 @@ class StorageStack(Stack):
             keep_old_versions=Duration.days(90),
             rules=(
                 s3.LifecycleRule(id="Scans", prefix=SCANS_PREFIX, expiration=Duration.days(90)),
+                s3.LifecycleRule(
+                    id="Scratch",
+                    prefix=SCRATCH_PREFIX,
+                    expiration=Duration.days(3),
+                    noncurrent_version_expiration=Duration.days(1),
+                ),
                 s3.LifecycleRule(
                     id="Traffic", prefix=TRAFFIC_PREFIX, expiration=Duration.days(config.traffic_retention_days)
                 ),

@@ -10,7 +10,7 @@ from tests.support.acceptances import accepted
 from tunesmith.contracts.datasets import Suite
 from tunesmith.contracts.errors import RunCancelled
 from tunesmith.contracts.events import ExecutionEnded
-from tunesmith.contracts.identity import digest
+from tunesmith.contracts.identity import dataset_version_id, digest
 from tunesmith.contracts.lifecycle import Failure, StateRecord
 from tunesmith.contracts.recipes import OnUpload
 from tunesmith.contracts.runs import Outcome, Run, RunStatus, Stage, Trigger
@@ -147,6 +147,19 @@ def test_start_document_names_the_base_and_the_training_that_follows(trigger, on
     prepare = start_document(request, None, "artifacts").prepare
     assert prepare.base == request.base
     assert prepare.finetune == (recipe.finetune if trains else None)
+
+
+@pytest.mark.parametrize(("nodes", "scratch"), [(1, None), (2, "s3://artifacts/scratch/{}/")])
+def test_several_machines_have_a_folder_of_the_run_to_share(nodes, scratch):
+    recipe = QUEUED.request.recipe
+    asked = recipe.model_copy(update={"prepare": recipe.prepare.model_copy(update={"nodes": nodes})})
+    prepare = start_document(QUEUED.request.model_copy(update={"recipe": asked}), None, "artifacts").prepare
+    assert prepare.scratch_uri == (scratch and scratch.format(QUEUED.request.run_id))
+
+
+def test_version_is_the_same_on_however_many_machines():
+    one, many, other = ({"nodes": 1, "seed": 0}, {"nodes": 8, "seed": 0}, {"nodes": 1, "seed": 1})
+    assert dataset_version_id(["a"], one) == dataset_version_id(["a"], many) != dataset_version_id(["a"], other)
 
 
 def ended(status, error=None, cause=None):

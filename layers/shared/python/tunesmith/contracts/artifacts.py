@@ -5,6 +5,7 @@ uploads     uploads/<project>/<dataset>/<file>          what people upload
             projects/<project>/recipe.yaml              their recipe
 artifacts   datasets/<project>/<dataset>/<version>/     Parquet splits, quarantine, manifest
             scans/<project>/<digest>/                   scanned files, kept for the next dataset version
+            scratch/<run_id>/                           what the machines of one job hand each other; expires
             runs/<run_id>/<job>/{params,result,progress,failure}.json
             evaluations/<model>/<suite>/<settings>/     scores of one model on one frozen suite, cached by digest
             feedback/<project>/<digest>.jsonl           reviewed feedback as training rows
@@ -20,6 +21,7 @@ UPLOADS_PREFIX = "uploads/"
 PROJECTS_PREFIX = "projects/"
 DATASETS_PREFIX = "datasets/"
 SCANS_PREFIX = "scans/"
+SCRATCH_PREFIX = "scratch/"
 RUNS_PREFIX = "runs/"
 FEEDBACK_PREFIX = "feedback/"
 TRAFFIC_PREFIX = "traffic/"
@@ -50,6 +52,10 @@ def dataset_prefix(project: str, dataset: str, version: str) -> str:
 
 def scans_prefix(project: str) -> str:
     return f"{SCANS_PREFIX}{project}/"
+
+
+def scratch_prefix(run_id: str) -> str:
+    return f"{SCRATCH_PREFIX}{run_id}/"
 
 
 def job_prefix(run_id: str, job: str) -> str:

@@ -22,8 +22,9 @@ def upload_id(bucket: str, key: str, version_id: str) -> str:
 
 
 def dataset_version_id(source_ids: list[str], prepare_recipe: dict[str, Any]) -> str:
-    """The identity of what `prepare` makes of these sources with this recipe."""
-    return digest({"sources": sorted(source_ids), "prepare": prepare_recipe})
+    """The identity of what `prepare` makes of these sources with this recipe, on however many machines."""
+    recipe = {key: value for key, value in prepare_recipe.items() if key != "nodes"}
+    return digest({"sources": sorted(source_ids), "prepare": recipe})
 
 
 def run_id(dataset_version: str, recipe: dict[str, Any], base_model: str, attempt: int) -> str:

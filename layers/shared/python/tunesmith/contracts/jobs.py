@@ -55,6 +55,10 @@ class PrepareParams(Contract):
     scans_uri: Uri | None = Field(
         default=None, description="folder in which scans are kept for the next version; ends in a slash; None: nowhere"
     )
+    scratch_uri: Uri | None = Field(
+        default=None,
+        description="folder in which several machines hand each other their work; ends in a slash; None: one machine",
+    )
     output_uri: Uri = Field(description="folder of the dataset version; ends in a slash")
 
 

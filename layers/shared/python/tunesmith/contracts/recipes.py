@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from tunesmith.contracts.base import Contract, Name
+from tunesmith.contracts.nodes import MOST_NODES
 from tunesmith.contracts.preparation import (
     BalanceRecipe,
     DecontaminateRecipe,
@@ -62,6 +63,9 @@ class PrepareRecipe(Contract):
     max_pii_fraction: float = Field(default=1.0, ge=0, le=1, description="a larger share of rows with PII stops it")
     group_by: str | None = Field(default=None, description="a key, as conversation_id: its rows stay in one split")
     seed: int = Field(default=0, ge=0, description="another seed makes other splits")
+    nodes: int = Field(
+        default=1, ge=1, le=MOST_NODES, description="machines that share the work; the bytes that come out are the same"
+    )
     read: ReadRecipe = ReadRecipe()
     normalise: NormaliseRecipe = NormaliseRecipe()
     redact: RedactRecipe = RedactRecipe()

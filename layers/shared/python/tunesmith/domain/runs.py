@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from tunesmith.contracts.artifacts import dataset_prefix, s3_uri, scans_prefix
+from tunesmith.contracts.artifacts import dataset_prefix, s3_uri, scans_prefix, scratch_prefix
 from tunesmith.contracts.base import Timestamp
 from tunesmith.contracts.datasets import Suite
 from tunesmith.contracts.errors import Conflict, RunCancelled
@@ -29,6 +29,7 @@ EXIT_CODES = {
 def start_document(request: RunRequest, suite: Suite | None, artifacts_bucket: str) -> LifecycleState:
     """The state machine's input for a run; `suite` is the dataset's frozen test split, where one is pinned."""
     prefix = dataset_prefix(request.project, request.dataset, request.dataset_version)
+    nodes = request.recipe.prepare.nodes
     prepare = PrepareParams(
         run_id=request.run_id,
         project=request.project,
@@ -41,6 +42,7 @@ def start_document(request: RunRequest, suite: Suite | None, artifacts_bucket: s
         base=request.base,
         finetune=request.recipe.finetune if _trains(request) else None,
         scans_uri=s3_uri(artifacts_bucket, scans_prefix(request.project)),
+        scratch_uri=s3_uri(artifacts_bucket, scratch_prefix(request.run_id)) if nodes > 1 else None,
         output_uri=s3_uri(artifacts_bucket, prefix),
     )
     return LifecycleState(request=request, prepare=prepare, approval=request.recipe.approval)
