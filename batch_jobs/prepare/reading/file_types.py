@@ -116,7 +116,7 @@ def type_of(head: bytes, uri: str, is_packed: bool) -> FileType:
         if found := _json_in(head):
             raise _mismatch(uri, f"{found}, not {named}", "name it .json or .jsonl")
         return named
-    if not _may_be_json(head):
+    if not _may_be_json(head, bad_lines=1 if named else 0):
         expected = "name the file for what it is" if named else f"name the file for what it is: {UPLOADED}"
         raise _mismatch(uri, "no JSON: none of its first lines begins with { or [", expected)
     return _json_type(head.removeprefix(BOM).lstrip(), named)
@@ -164,10 +164,10 @@ def _json_in(head: bytes) -> FileType | None:
     return None
 
 
-def _may_be_json(head: bytes) -> bool:
-    """One line alone may be a broken row; several that all begin otherwise are no JSON."""
+def _may_be_json(head: bytes, bad_lines: int) -> bool:
+    """So many lines may be broken rows; more that all begin otherwise are no JSON."""
     lines = [line for line in head.removeprefix(BOM).split(b"\n", FIRST_LINES)[:FIRST_LINES] if line.strip()]
-    return len(lines) < 2 or any(line.lstrip().startswith((b"{", b"[")) for line in lines)
+    return len(lines) <= bad_lines or any(line.lstrip().startswith((b"{", b"[")) for line in lines)
 
 
 def _is_json(line: bytes) -> bool:
@@ -183,7 +183,7 @@ def _foreign(head: bytes, is_text: bool) -> str | None:
     for magic, name in FOREIGN.items():
         if head.startswith(magic):
             return name
-    if head.startswith(PARQUET) and not is_text:
+    if head.startswith(PARQUET) and (not is_text or head[4:5] < b" "):
         return "Parquet"
     if not is_text and head[:100].removeprefix(BOM).lstrip().lower().startswith(MARKUP):
         return "a web page or XML"

@@ -64,6 +64,8 @@ def test_content_and_name_agree(name: str, head: bytes, found: FileType) -> None
         ("a.txt", b'{\n "a": 1}', "this is JSON objects, not plain text"),
         ("a.jsonl", b"text,label\na,b\n", "this is no JSON"),
         ("a.data", b"text,label\na,b\n", "name the file for what it is: JSON lines"),
+        ("a", b"some words", "name the file for what it is: JSON lines"),
+        ("a.txt", b"PAR1\x15\x04", "this is Parquet"),
         ("a.jsonl", b"", "the file is empty"),
         ("a.csv", b"\xef\xbb\xbf", "the file is empty"),
     ],
