@@ -226,6 +226,8 @@ class _Rendering:
 
     def _skeleton(self, open_turn: bool) -> "Skeleton | None":
         """None where none holds, or where it is not worth its search: two conversations seldom have the same tools."""
+        if not all(isinstance(message["content"], str) for message in self._messages):
+            return None
         telling = looked_for(self._template)
         if telling is not None and any(telling.search(message["content"]) for message in self._messages):
             return None

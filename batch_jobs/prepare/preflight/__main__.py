@@ -80,7 +80,8 @@ def _uploaded(places: Sequence[str], recipe: Recipe) -> Iterator[PlacedRow]:
         if error:
             print(f"error: {error}", file=sys.stderr)
     if told.quarantined:
-        print(f"{told.quarantined:,} bad rows were left out: tunesmith data check tells why", file=sys.stderr)
+        bad = "1 bad row was" if told.quarantined == 1 else f"{told.quarantined:,} bad rows were"
+        print(f"{bad} left out: tunesmith data check tells why", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -163,7 +163,7 @@ def _finding(finding: PreflightFinding) -> Group:
     if finding.places:
         more = ", ..." if finding.rows > len(finding.places) else ""
         lines += Text("\n" + ", ".join(map(printable, finding.places)) + more, style="cyan")
-    lines += Text("\ndo: ", style="bold") + Text(finding.hint)
+    lines += Text.assemble(("\ndo: ", "bold"), finding.hint)
     return Group(head, Padding(lines, (0, 0, 0, 2), expand=False))
 
 
@@ -189,4 +189,6 @@ def _verdict(told: Preflight) -> Text:
     if told.errors:
         count = len(told.errors)
         return Text(f"\n{count} error{'s' if count != 1 else ''}: this training would go wrong.", style="bold red")
-    return Text("\nReady to train: every answer is learnt up to and with the token that ends it.", style="bold green")
+    return Text(
+        "\nReady to train: what is to be learnt is, each answer with the token that ends it.", style="bold green"
+    )
