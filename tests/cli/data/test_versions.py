@@ -36,5 +36,5 @@ def test_newest_first_prepared_or_not(platform: Platform, answer: Callable[..., 
     assert [one["version"]["version"][0] for one in listed] == ["b", "a"]
     assert listed[0]["manifest"] is None and listed[1]["manifest"]["counts"]["kept"] == 7
     shown = command("data", "versions", "-p", "demo").output
-    assert "not prepared" in shown and "5/0/2" in shown
+    assert "not prepared" in shown and "5 / 0 / 2" in shown and "a|b<script>.jsonl" in shown
     assert answer("data", "versions", "-p", "other") == []

@@ -1,7 +1,7 @@
 """`tunesmith data versions`: which versions of a dataset there are, and what became of their rows."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 
 import typer
@@ -10,12 +10,15 @@ from tunesmith.adapters import dynamo
 from tunesmith.adapters.storage import Storage
 from tunesmith.contracts.artifacts import dataset_prefix, s3_uri
 from tunesmith.contracts.datasets import DatasetManifest, DatasetVersion
-from tunesmith_cli import account
+from tunesmith_cli import account, runs
+from tunesmith_cli.checking import printable
 from tunesmith_cli.console import AsJson, out, print_json, table
 
 MANIFEST = "manifest.json"
 SHORT = 12
-COLUMNS = ("version", "dataset", "when", "train/validation/test", "kept", "quarantined", "dropped", "sources")
+COLUMNS = ("version", "dataset", "when", "rows", "train / val / test", "put aside", "dropped", "run", "files")
+NAMED = 3
+"""Files of a version that are named."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,8 @@ class Listed:
     version: DatasetVersion
     manifest: DatasetManifest | None
     """None: not prepared, or not yet."""
+    runs: list[str]
+    """Those that use it, the newest first."""
 
 
 def versions(
@@ -30,7 +35,7 @@ def versions(
     dataset: Annotated[str | None, typer.Option("--dataset", "-d", help="Only of this dataset.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """List dataset versions, the newest first.
+    """List dataset versions, the newest first: their rows, the newest run of each, and the files that they are made of.
 
     Examples:
 
@@ -40,13 +45,16 @@ def versions(
     """
     found = sorted(_versions(project, dataset), key=lambda one: one.version.created_at, reverse=True)
     if as_json:
-        print_json([{"version": one.version, "manifest": one.manifest} for one in found])
+        print_json([asdict(one) for one in found])
         return
     out.print(table("dataset versions", COLUMNS, map(_line, found)))
 
 
 def _versions(project: str | None, dataset: str | None) -> Iterator[Listed]:
     platform, storage = account.platform(), Storage()
+    used: dict[str, list[str]] = {}
+    for run in runs.all_runs(project):
+        used.setdefault(run.request.dataset_version, []).append(run.request.run_id)
     for row in dynamo.scan(platform.tables["datasets"]):
         if not row["entry"].startswith("version#"):
             continue
@@ -55,19 +63,29 @@ def _versions(project: str | None, dataset: str | None) -> Iterator[Listed]:
             continue
         prefix = dataset_prefix(version.project, version.dataset, version.version)
         body = storage.read_if_there(s3_uri(platform.artifacts_bucket, prefix + MANIFEST))
-        yield Listed(version, DatasetManifest.model_validate_json(body) if body else None)
+        manifest = DatasetManifest.model_validate_json(body) if body else None
+        yield Listed(version, manifest, used.get(version.version, []))
 
 
 def _line(listed: Listed) -> tuple[Any, ...]:
-    version, manifest = listed.version, listed.manifest
-    name = f"{version.project}/{version.dataset}"
+    version = listed.version
+    what = (version.version[:SHORT], f"{version.project}/{version.dataset}", version.created_at[:16].replace("T", " "))
+    run = listed.runs[0][: len("run-") + 8] if listed.runs else None
+    return *what, *_rows(listed.manifest), run, _files(version)
+
+
+def _rows(manifest: DatasetManifest | None) -> tuple[Any, ...]:
     if manifest is None:
-        return version.version[:SHORT], name, version.created_at, "not prepared", None, None, None, len(version.sources)
+        return None, "not prepared", None, None
     counts = manifest.counts
-    splits = "/".join(f"{entry.rows:,}" for _, entry in sorted(manifest.splits.items(), key=_order))
-    dropped = sum(counts.dropped.values())
-    numbers = (f"{number:,}" for number in (counts.kept, counts.quarantined, dropped))
-    return version.version[:SHORT], name, version.created_at, splits, *numbers, len(version.sources)
+    splits = " / ".join(f"{entry.rows:,}" for _, entry in sorted(manifest.splits.items(), key=_order))
+    return f"{counts.kept:,}", splits, f"{counts.quarantined:,}", f"{sum(counts.dropped.values()):,}"
+
+
+def _files(version: DatasetVersion) -> str:
+    names = [printable(source.uri.rpartition("/")[2]) for source in version.sources]
+    more = f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
+    return ", ".join(names[:NAMED]) + more
 
 
 def _order(entry: tuple[Any, Any]) -> int:
