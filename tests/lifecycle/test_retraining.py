@@ -105,7 +105,7 @@ def test_second_run_trains_on_the_upload_and_the_reviewed_feedback(loop: Loop, f
 def test_feedback_that_nobody_approved_is_not_trained_on(loop: Loop, second_run: Run) -> None:
     folder = loop.params(second_run, "prepare")["output_uri"]
     manifest = json.loads(loop.read(f"{folder}manifest.json"))
-    files = [split["file"]["path"] for split in manifest["splits"].values()]
+    files = [file["path"] for split in manifest["splits"].values() for file in split["files"]]
     said = " ".join(str(parquet.read_table(io.BytesIO(loop.read(folder + file))).to_pylist()) for file in files)
     assert all(correction in said for correction in APPROVED.values())
     assert UNREVIEWED not in said and REJECTED not in said
