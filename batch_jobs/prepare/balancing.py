@@ -28,6 +28,8 @@ def surplus(
     if unknown:
         known = ", ".join(sorted(names)) or "none"
         raise InvalidInput(f"prepare.balance.weights names {', '.join(unknown)}; groups by {recipe.by}: {known}")
+    if not len(names):
+        return np.empty(0, np.int64)
     counts = np.bincount(group[group >= 0], minlength=len(names))
     allowed = _by_weight(counts, names, recipe.weights) if recipe.weights else _by_ratio(counts, recipe.max_ratio)
     order = np.lexsort((positions(facts.fingerprint[rows, 0], seed + 1), group))

@@ -117,8 +117,9 @@ def _group(decided: Decisions, facts: RowFacts, recipe: PrepareRecipe, suite: in
     if recipe.deduplicate.near:
         decided.drop(~_stays(decided, facts, compared, group, recipe), DropReason.NEAR_DUPLICATE)
     held_out = decided.kept & (decided.split != TRAIN)
-    leaks = np.isin(decided.near, decided.near[held_out]) & (decided.split == TRAIN)
-    decided.drop(leaks, DropReason.NEAR_HELD_OUT)
+    leaks = np.isin(decided.near, decided.near[held_out])
+    leaks |= np.isin(facts.group, facts.group[held_out])  # feedback, which is not held out with its group
+    decided.drop(leaks & (decided.split == TRAIN), DropReason.NEAR_HELD_OUT)
 
 
 def _stays(

@@ -81,11 +81,17 @@ def _fingerprint(buffer, offsets, role, part, trained, first, row, prompt, befor
 
 @compiled
 def _strip(buffer, start, end):
-    while start < end and buffer[start] <= 32:
+    while start < end and _is_space(buffer[start]):
         start += 1
-    while end > start and buffer[end - 1] <= 32:
+    while end > start and _is_space(buffer[end - 1]):
         end -= 1
     return start, end
+
+
+@compiled
+def _is_space(byte):
+    """Of ASCII's: other control characters are content."""
+    return byte == 32 or 9 <= byte <= 13
 
 
 @compiled

@@ -1,0 +1,175 @@
+"""What becomes of each row, on columns alone: reasons, splits that never leak, and balance."""
+
+from dataclasses import fields
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from batch_jobs.prepare.balancing import surplus
+from batch_jobs.prepare.deciding import REASONS, TEST, TRAIN, Decisions, decide
+from batch_jobs.prepare.facts import NO_FACTS, RowFacts
+from tunesmith.contracts.datasets import DropReason
+from tunesmith.contracts.errors import InvalidInput
+from tunesmith.contracts.preparation import BalanceRecipe, DeduplicateRecipe
+from tunesmith.contracts.recipes import PrepareRecipe
+
+NOBODY = np.zeros(0, np.uint64)
+
+
+def facts_of(prompts: list[int], **more: list) -> RowFacts:
+    """Rows that ask these, all different and all good, but for what is given."""
+    rows = len(prompts)
+    facts = RowFacts(
+        **{
+            column.name: np.zeros(
+                (rows, *getattr(NO_FACTS, column.name).shape[1:]), getattr(NO_FACTS, column.name).dtype
+            )
+            for column in fields(RowFacts)
+        }
+    )
+    facts.prompt[:] = prompts
+    facts.group[:] = prompts
+    facts.fingerprint[:, 0] = np.arange(rows) * 7919 + 1
+    facts.learnable[:] = facts.comparable[:] = True
+    for name, values in more.items():
+        getattr(facts, name)[:] = values
+    return facts
+
+
+def decided(facts: RowFacts, near: list[int] | None = None, recipe: PrepareRecipe | None = None, **more) -> Decisions:
+    """`near` names the group of each row by its least member."""
+    names = np.arange(len(facts)) if near is None else np.array(near, np.int64)
+
+    def groups(rows: np.ndarray) -> np.ndarray:
+        least: dict[int, int] = {}
+        return np.array([least.setdefault(int(names[row]), int(row)) for row in rows], np.int64)
+
+    feedback = np.array(more.pop("feedback", [False, True]))
+    frozen = np.array(more.pop("frozen", []), np.uint64)
+    return decide(facts, recipe or PrepareRecipe(), feedback, frozen, 0, groups)
+
+
+def reasons(found: Decisions) -> list[DropReason | None]:
+    return [REASONS[fate - 1] if fate else None for fate in found.fate.tolist()]
+
+
+def prompts_of(split: int, count: int) -> list[int]:
+    """Prompts that the default recipe sends to the split."""
+    some = decided(facts_of(list(range(1, 2_000)))).split
+    return (np.flatnonzero(some == split) + 1)[:count].tolist()
+
+
+def test_each_reason_is_told_and_the_first_one_wins() -> None:
+    train, test = prompts_of(TRAIN, 6), prompts_of(TEST, 1)
+    toxic = 1 + REASONS.index(DropReason.TOXIC)
+    facts = facts_of(
+        [train[0], train[0], train[1], train[2], train[3], test[0], train[4]],
+        refused=[0, toxic, toxic, 0, 0, 0, 0],
+        contaminated=[False, False, True, True, False, True, False],
+    )
+    facts.fingerprint[1] = facts.fingerprint[0]
+    assert reasons(decided(facts, frozen=[train[3]])) == [
+        None,
+        DropReason.EXACT_DUPLICATE,
+        DropReason.TOXIC,
+        DropReason.CONTAMINATED,
+        DropReason.IN_FROZEN_TEST,
+        None,
+        None,
+    ]
+
+
+@pytest.mark.parametrize(("keep", "kept"), [("best", 2), ("first", 0)])
+def test_best_of_a_group_stays_or_the_first(keep: str, kept: int) -> None:
+    facts = facts_of(prompts_of(TRAIN, 4), quality=[0.1, 0.5, 0.9, 0.2])
+    recipe = PrepareRecipe(deduplicate=DeduplicateRecipe(keep=keep))
+    expected = [DropReason.NEAR_DUPLICATE] * 3 + [None]
+    expected[kept] = None
+    assert reasons(decided(facts, [0, 0, 0, 3], recipe)) == expected
+
+
+def test_row_that_was_dropped_before_does_not_stand_for_its_group() -> None:
+    toxic = 1 + REASONS.index(DropReason.TOXIC)
+    facts = facts_of(prompts_of(TRAIN, 2), quality=[1, 0], refused=[toxic, 0])
+    assert reasons(decided(facts, [0, 0])) == [DropReason.TOXIC, None]
+
+
+ROWS = st.lists(
+    st.tuples(st.integers(1, 40), st.integers(0, 1), st.integers(0, 30), st.floats(0, 1, width=32), st.integers(1, 40)),
+    min_size=1,
+    max_size=80,
+)
+RECIPES = st.builds(
+    lambda near, keep, seed, test: PrepareRecipe(
+        deduplicate=DeduplicateRecipe(near=near, keep=keep), seed=seed, test_fraction=test, validation_fraction=0.2
+    ),
+    st.booleans(),
+    st.sampled_from(["best", "first"]),
+    st.integers(0, 1_000),
+    st.sampled_from([0.05, 0.2]),
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(ROWS, RECIPES, st.booleans())
+def test_nothing_leaks_from_a_held_out_split(rows: list[tuple], recipe: PrepareRecipe, is_grouped: bool) -> None:
+    prompt, source, near, quality, group = map(list, zip(*rows, strict=True))
+    facts = facts_of(prompt, source=source, quality=quality)
+    if is_grouped:
+        facts.group[:] = group
+    found = decided(facts, near, recipe)
+    train, held_out = found.kept & (found.split == TRAIN), found.kept & (found.split != TRAIN)
+    test = found.kept & (found.split == TEST)
+    assert not np.isin(found.near[train], found.near[held_out]).any()
+    assert not np.isin(facts.group[train], facts.group[held_out]).any()
+    assert not np.isin(facts.prompt[train], facts.prompt[test]).any()
+    assert not (facts.source[held_out] == 1).any()
+
+
+@settings(deadline=None)
+@given(ROWS, ROWS, RECIPES)
+def test_row_that_is_held_out_is_never_trained_on_when_rows_are_added(
+    before: list[tuple], added: list[tuple], recipe: PrepareRecipe
+) -> None:
+    def splits(rows: list[tuple]) -> Decisions:
+        prompt, source, near, quality, _ = map(list, zip(*rows, strict=True))
+        return decided(facts_of(prompt, source=source, quality=quality), near, recipe)
+
+    one, both = splits(before), splits(before + added)
+    held_out = one.kept & (one.split != TRAIN)
+    assert not (held_out & both.kept[: len(before)] & (both.split[: len(before)] == TRAIN)).any()
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(-1, 3), max_size=60), st.floats(1, 5), st.randoms(use_true_random=False))
+def test_no_group_outweighs_another_and_the_same_rows_stay_in_any_order(
+    groups: list[int], ratio: float, random
+) -> None:
+    facts, recipe = facts_of(list(range(len(groups)))), BalanceRecipe(by="source", max_ratio=ratio)
+    order = list(range(len(groups)))
+    random.shuffle(order)
+    group, names = np.array(groups, np.int32), ["a", "b", "c", "d"]
+    gone = surplus(np.arange(len(groups)), group, names, facts, recipe, 1)
+    again = surplus(np.array(order, np.int64), group[order], names, facts, recipe, 1)
+    assert gone.tolist() == again.tolist()
+    stays = np.delete(group, gone)
+    counts = np.bincount(stays[stays >= 0], minlength=1)
+    present = counts[counts > 0]
+    assert not len(present) or present.max() <= present.min() * ratio
+    assert (stays == -1).sum() == groups.count(-1)
+
+
+def test_weights_are_the_shares_that_stay() -> None:
+    group = np.repeat(np.arange(3, dtype=np.int32), [100, 300, 600])
+    facts, recipe = facts_of(list(range(1000))), BalanceRecipe(by="source", weights={"a": 0.5, "b": 0.25})
+    gone = surplus(np.arange(1000), group, ["a", "b", "c", "none"], facts, recipe, 1)
+    assert np.bincount(np.delete(group, gone)).tolist() == [100, 50, 50]
+    with pytest.raises(InvalidInput, match="names b; groups by source: a"):
+        surplus(np.arange(1000), group, ["a"], facts, recipe, 1)
+
+
+def test_rows_that_are_in_no_group_stay_where_there_are_no_groups() -> None:
+    none = np.full(3, -1, np.int32)
+    assert not len(surplus(np.arange(3), none, [], facts_of([1, 2, 3]), BalanceRecipe(by="source", max_ratio=2), 1))
