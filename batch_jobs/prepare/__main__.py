@@ -11,18 +11,21 @@ A dataset version is made once. Where its manifest is there, it is whole, and la
 """
 
 import sys
+from pathlib import Path
 
 from batch_jobs.harness.main import JobContext, run_job
+from batch_jobs.prepare.cluster.nodes import Nodes, lend_cores
 from batch_jobs.prepare.frozen import Frozen
 from batch_jobs.prepare.gates import check_quality
 from batch_jobs.prepare.parts import rows_in_part
-from batch_jobs.prepare.pipeline import prepare_files
+from batch_jobs.prepare.pipeline import Prepared, prepare_files
 from batch_jobs.prepare.publishing import publish, published_manifest, result_of
 from tunesmith.contracts.datasets import DatasetManifest, Split
-from tunesmith.contracts.jobs import JobName, PrepareParams, PrepareResult
+from tunesmith.contracts.errors import InvalidInput
+from tunesmith.contracts.jobs import ExitCode, JobName, PrepareParams, PrepareResult
 from tunesmith.contracts.preflight import Preflight
 
-PREFLIGHT_ROWS = 2_000
+PREFLIGHT_ROWS = 5_000
 
 
 def prepare(params: PrepareParams, context: JobContext) -> PrepareResult:
@@ -37,10 +40,19 @@ def prepare(params: PrepareParams, context: JobContext) -> PrepareResult:
 def _make(params: PrepareParams, context: JobContext) -> DatasetManifest:
     folder = context.workdir / "dataset"
     folder.mkdir()
-    prepared = prepare_files(params, _frozen(params, context), folder, context)
+    prepared = _prepare(params, _frozen(params, context), folder, context)
     context.log("rows prepared", **prepared.ledger.total().model_dump(mode="json"), splits=prepared.rows)
     check_quality(params, prepared, folder, context.storage)
     return publish(params, prepared, folder, context)
+
+
+def _prepare(params: PrepareParams, frozen: Frozen, folder: Path, context: JobContext) -> Prepared:
+    nodes = Nodes.told()
+    if nodes is None:
+        return prepare_files(params, frozen, folder, context)
+    from batch_jobs.prepare.cluster.preparing import prepare_on  # Daft and Ray are heavy, and few runs have a cluster
+
+    return prepare_on(nodes, params, frozen, folder, context)
 
 
 def _frozen(params: PrepareParams, context: JobContext) -> Frozen:
@@ -64,5 +76,17 @@ def _look_ahead(params: PrepareParams, manifest: DatasetManifest, context: JobCo
     return run_preflight(rows_in_part(file, manifest.kind, PREFLIGHT_ROWS), params, context)
 
 
+def main() -> int:
+    """The main node, and a machine that is alone, does the job; the other nodes lend it their cores."""
+    try:
+        nodes = Nodes.told()
+    except InvalidInput as error:
+        print(f"{error.code}: {error}", file=sys.stderr, flush=True)
+        return ExitCode.BAD_INPUT
+    if nodes and not nodes.is_main:
+        return lend_cores(nodes)
+    return run_job(JobName.PREPARE, PrepareParams, PrepareResult, prepare)
+
+
 if __name__ == "__main__":
-    sys.exit(run_job(JobName.PREPARE, PrepareParams, PrepareResult, prepare))
+    sys.exit(main())

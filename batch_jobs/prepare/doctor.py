@@ -16,6 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from batch_jobs.prepare.examining import Checked, Examination
 from batch_jobs.prepare.reading.blocks import Block
+from batch_jobs.prepare.reading.files import check_size
 from batch_jobs.prepare.threads import Workers
 from tunesmith.adapters.recipes import parse_recipe
 from tunesmith.adapters.storage import Storage, is_s3
@@ -71,7 +72,7 @@ def examine(examination: Examination, uri: str, workers: Workers) -> Iterator[Ch
     """The blocks of one file with their good rows. A file in S3 is downloaded first."""
     with tempfile.TemporaryDirectory(prefix="tunesmith-check-") as folder:
         try:
-            file = _fetch(uri, Path(folder))
+            file = _fetch(uri, Path(folder), examination.recipe)
         except (PlatformError, ClientError, BotoCoreError) as error:
             examination.fail(uri, str(error))
             return
@@ -82,8 +83,9 @@ def examine(examination: Examination, uri: str, workers: Workers) -> Iterator[Ch
         progress.close()
 
 
-def _fetch(uri: str, folder: Path) -> Path:
+def _fetch(uri: str, folder: Path, recipe: PrepareRecipe) -> Path:
     if is_s3(uri):
+        check_size(Storage().size(uri), uri, recipe)
         return Storage().download(uri, folder / (uri.rpartition("/")[2] or "object"))
     if not Path(uri).is_file():
         raise NotFound(f"there is no file {uri}")

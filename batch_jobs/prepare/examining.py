@@ -119,7 +119,7 @@ class Examination:
 
     def __init__(self, recipe: PrepareRecipe, limit: int, drops_duplicates: bool = True):
         self.problems = Problems(limit)
-        self._recipe = recipe
+        self.recipe = recipe
         self._files: list[Examined] = []
         self._formats: Counter[RowFormat] = Counter()
         self._drops_duplicates = drops_duplicates and recipe.deduplicate.exact
@@ -137,7 +137,7 @@ class Examination:
         first = next(blocks, None)
         if first is None:
             return
-        checks = FileChecks.of(first, uri, self._recipe)
+        checks = FileChecks.of(first, uri, self.recipe)
         examined.format = checks.format_of_file.format
         for checked in workers.map(lambda block: self._check(block, checks), chain((first,), blocks)):
             self._count(checked, examined)
@@ -146,7 +146,7 @@ class Examination:
     def _read(self, file: Path, examined: Examined) -> Iterator[Block]:
         """The blocks that can be read; what comes before the place where a file breaks off is checked all the same."""
         try:
-            yield from read_blocks(file, examined.uri, self._recipe)
+            yield from read_blocks(file, examined.uri, self.recipe)
         except (PlatformError, OSError) as error:
             examined.error = str(error)
 
@@ -167,7 +167,7 @@ class Examination:
         batch, quarantined = rows_of(block, checks)
         prints = None
         if self._drops_duplicates:
-            cleaned, _ = normalise(batch.texts, self._recipe.normalise)
+            cleaned, _ = normalise(batch.texts, self.recipe.normalise)
             prints = fingerprints(replace(batch, texts=cleaned)).row
         return Checked(block, batch, quarantined, prints)
 
