@@ -1,8 +1,11 @@
-"""What must hold before a dataset version may exist. The quarantine is published either way: it says what to mend."""
+"""What must hold before a dataset version may exist. Quarantine and page are published either way: what is to be mended
+stands there."""
 
 from pathlib import Path
 
+from batch_jobs.prepare.documents import PAGE, write_documents
 from batch_jobs.prepare.pipeline import Prepared
+from batch_jobs.prepare.publishing import describe
 from batch_jobs.prepare.quarantine import QUARANTINE
 from tunesmith.adapters.storage import Storage
 from tunesmith.contracts.datasets import DropReason, RowCounts, Split
@@ -19,11 +22,16 @@ def check_quality(params: PrepareParams, prepared: Prepared, folder: Path, stora
         return
     quarantine = params.output_uri + QUARANTINE
     storage.upload(folder / QUARANTINE, quarantine)
+    page = ""
+    if params.recipe.report.make:
+        write_documents(describe(params, prepared, folder), params.recipe, prepared, folder, str(failure))
+        storage.upload(folder / PAGE, params.output_uri + PAGE)
+        page = f"; what the rows look like: {params.output_uri}{PAGE}"
     problems = ", ".join(f"{count} {code}" for code, count in prepared.ledger.problems.most_common()) or "none"
     dropped = ", ".join(f"{count} {reason}" for reason, count in counts.dropped.items()) or "none"
     raise type(failure)(
         f"{failure} (rows in: {counts.rows_in}, kept: {counts.kept}, quarantined: {counts.quarantined}, "
-        f"dropped: {dropped}; problems: {problems}; each bad row and its hint: {quarantine})"
+        f"dropped: {dropped}; problems: {problems}; each bad row and its hint: {quarantine}{page})"
     )
 
 

@@ -33,7 +33,7 @@ def published_manifest(params: PrepareParams, storage: Storage) -> DatasetManife
 
 def publish(params: PrepareParams, prepared: Prepared, folder: Path, context: JobContext) -> DatasetManifest:
     """Upload all files, then the manifest; only the newest attempt may."""
-    manifest = _describe(params, prepared, folder)
+    manifest = describe(params, prepared, folder)
     names = write_warnings(prepared.warnings, folder)
     if params.recipe.report.make:
         names += write_documents(manifest, params.recipe, prepared, folder)
@@ -63,7 +63,8 @@ def result_of(params: PrepareParams, manifest: DatasetManifest, preflight: Prefl
     )
 
 
-def _describe(params: PrepareParams, prepared: Prepared, folder: Path) -> DatasetManifest:
+def describe(params: PrepareParams, prepared: Prepared, folder: Path) -> DatasetManifest:
+    """What lies in the folder, without the documents."""
     ledger = prepared.ledger
     splits = {
         split: SplitEntry(rows=prepared.rows[split], files=[file_entry(folder, name) for name in prepared.files[split]])

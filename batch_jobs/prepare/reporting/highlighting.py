@@ -11,7 +11,7 @@ from tunesmith.contracts.preparation import PiiType
 
 PLACEHOLDER = re.compile(f"<(?:{'|'.join(kind.upper() for kind in PiiType)})_[0-9a-f]+>")
 WORD = re.compile(r"\s+|[^\s]+")
-AROUND = 160
+AROUND = 120
 """Characters that are shown before the first change, and twice as many in all after it."""
 
 
@@ -28,7 +28,7 @@ def with_placeholders(text: str) -> Markup:
 
 def before_and_after(before: str, after: str) -> tuple[Markup, Markup]:
     """Both texts, the words that differ marked; in these, characters that nobody sees are spelt."""
-    first = next((at for at, (one, other) in enumerate(zip(before, after, strict=False)) if one != other), 0)
+    first = _parting(before, after)
     old, new = WORD.findall(_window(before, first)), WORD.findall(_window(after, first))
     left, right = Markup(""), Markup("")
     for kind, start, end, begin, stop in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
@@ -41,7 +41,14 @@ def before_and_after(before: str, after: str) -> tuple[Markup, Markup]:
 def alike(texts: Sequence[str]) -> list[Markup]:
     """Texts that are nearly the same: of each but the first, what is not as in the first is marked."""
     first = texts[0]
-    return [escape(_window(first, 0)), *(before_and_after(first, text)[1] for text in texts[1:])]
+    at = min((_parting(first, text) for text in texts[1:]), default=0)
+    return [escape(_window(first, at)), *(before_and_after(first, text)[1] for text in texts[1:])]
+
+
+def _parting(one: str, other: str) -> int:
+    """Where two texts begin to differ."""
+    ends = min(len(one), len(other))
+    return next((at for at in range(ends) if one[at] != other[at]), ends)
 
 
 def _window(text: str, at: int) -> str:

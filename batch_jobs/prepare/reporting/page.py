@@ -42,6 +42,8 @@ def report_page(manifest: DatasetManifest, profile: DatasetProfile, failure: str
         "counts": manifest.counts,
         "kind": KINDS[manifest.kind],
         "figures": list(_figures(manifest, profile)),
+        "warnings": {code.value: rows for code, rows in manifest.warnings.items()},
+        "swap_rate": _swap_rate(manifest),
         "sankeys": sankeys if sankeys[0] else [],
         "splits": {split.value: rows for split, rows in profile.rows.items() if rows},
         "sources": _by_name(profile.sources),
@@ -117,6 +119,7 @@ def _contents(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
     sections = (
         ("rows", "Rows", True),
         ("problems", "Problems", run.problems),
+        ("warnings", "Warnings", facts["manifest"].warnings),
         ("lengths", "Lengths", profile.characters),
         ("topics", "Topics and languages", profile.topics or profile.languages),
         ("quality", "Quality", profile.quality or profile.toxicity),
@@ -129,6 +132,12 @@ def _contents(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
         ("origin", "Made from", True),
     )
     return ((anchor, title) for anchor, title, there in sections if there)
+
+
+def _swap_rate(manifest: DatasetManifest) -> str:
+    if manifest.swaps is None or manifest.swaps.swap_rate is None:
+        return ""
+    return f"About {charts.percent(manifest.swaps.swap_rate)} of the preferences are the wrong way round."
 
 
 def _with_before(run: RunProfile) -> list[ChangeSample]:

@@ -12,7 +12,6 @@ from tests.cli.conftest import Command
 from tests.cli.data.test_versions import put_version
 from tests.support.datasets import LENIENT, Version, make_version
 from tunesmith.contracts.artifacts import dataset_prefix
-from tunesmith.contracts.datasets import Split
 from tunesmith.contracts.platform import Platform
 from tunesmith.contracts.preparation import LabelRecipe, ReadRecipe
 from tunesmith_cli.data.conversations import seen
@@ -35,19 +34,11 @@ def version(tmp_path_factory: pytest.TempPathFactory) -> Version:
 
 
 def test_rows_that_are_asked_for(version: Version, answer: Callable[..., Any]) -> None:
-    place = str(version.folder)
-    told = answer("data", "show", place, "--limit", "100")
-    assert told["total"] == told["matched"] == len(told["rows"]) == version.manifest.counts.kept
-    assert answer("data", "show", place, "--label", "odd")["matched"] == 20
-    [one] = answer("data", "show", place, "--search", "PARCEL 17 OF")["rows"]
-    assert (one["line"], one["label"]) == (18, "odd")
-    assert one["turns"][0]["content"] == "Where is parcel 17 of my order?"
+    told = answer("data", "show", str(version.folder), "--search", "PARCEL 17 OF", "--label", "odd", "--limit", "9")
+    [one] = told["rows"]
+    assert (told["total"], told["matched"], one["line"], one["label"]) == (40, 1, 18, "odd")
     assert [turn["trained"] for turn in one["turns"]] == [False, True]
-    assert answer("data", "show", place, "--item", one["item_id"][:8])["matched"] == 1
-    held_out = answer("data", "show", place, "--split", "test")["matched"]
-    assert held_out == version.manifest.splits[Split.TEST].rows
-    assert answer("data", "show", place, "--source", "letters")["matched"] == 0
-    assert answer("data", "show", place, "--language", "fr", "--limit", "0")["rows"] == []
+    assert one["turns"][0]["content"] == "Where is parcel 17 of my order?"
 
 
 def test_conversation_in_the_terminal(version: Version, command: Command) -> None:
@@ -56,13 +47,11 @@ def test_conversation_in_the_terminal(version: Version, command: Command) -> Non
     assert "1 of 1 that match, of 40 rows." in shown
 
 
-def test_upload_that_is_no_version_yet(tmp_path: Path, answer: Callable[..., Any], command: Command) -> None:
+def test_upload_that_is_no_version_yet(tmp_path: Path, command: Command) -> None:
     file = tmp_path / "new.jsonl"
     file.write_text(
         '{"prompt": "a\\u001b[31m", "completion": "b"}\n{"prompt": ""}\n{"prompt": "c", "completion": "d"}\n'
     )
-    told = answer("data", "show", str(file))
-    assert (told["total"], told["matched"], told["quarantined"]) == (3, 1, 2)
     assert "2 are bad" in command("data", "show", str(file)).output
     assert command("data", "show", str(file), "--label", "x").exit_code == 1
 
@@ -74,9 +63,6 @@ def test_nothing_moves_the_cursor() -> None:
 def test_what_is_no_dataset_is_named(tmp_path: Path, command: Command) -> None:
     refused = command("data", "show", str(tmp_path))
     assert refused.exit_code == 1 and "no manifest.json" in refused.stderr
-    (tmp_path / "manifest.json").write_text("{}")
-    refused = command("data", "show", str(tmp_path))
-    assert refused.exit_code == 1 and "holds no dataset version" in refused.stderr
 
 
 def test_page_of_a_version_in_s3_is_saved(

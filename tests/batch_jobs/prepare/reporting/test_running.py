@@ -12,6 +12,7 @@ from tests.support.datasets import LENIENT, Version, make_version
 from tunesmith.contracts.datasets import DropReason, ProblemCode
 from tunesmith.contracts.preparation import LabelRecipe, NormaliseRecipe, RedactRecipe, RuleLabel
 from tunesmith.contracts.profiles import Step
+from tunesmith.contracts.recipes import PrepareRecipe
 
 
 def test_problems_have_places_and_are_those_of_the_manifest(version: Version) -> None:
@@ -77,3 +78,13 @@ def test_summary_reads_no_more_than_it_shows(tmp_path: Path, count: int) -> None
     file.write_text(f"{json.dumps(line)}\n" * count + ("this is never read\n" if count > FIRST else ""))
     [told] = summarise_problems(file, {ProblemCode.NOT_JSON: count}, str.upper)
     assert told.rows == count and len(told.first) == min(count, FIRST) and told.first[0].message == "M"
+
+
+def test_run_that_the_gate_stops_leaves_a_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = b"\n".join(b'{"prompt": "a", "completion": "%d"}' % n + b"}" * (n % 2) for n in range(20))
+    with pytest.raises(AssertionError):
+        make_version(tmp_path, {"a.jsonl": rows}, PrepareRecipe())
+    assert "report.html" in capsys.readouterr().err
+    page = (tmp_path / "version/report.html").read_text()
+    assert "This is no dataset version." in page and "50.0% of the rows are bad" in page and "NOT_JSON" in page
+    assert not (tmp_path / "version/manifest.json").exists()

@@ -1,0 +1,33 @@
+"""What changed is marked, what cannot be seen is spelt, and long texts are cut around the change."""
+
+import pytest
+
+from batch_jobs.prepare.reporting.highlighting import AROUND, alike, before_and_after, with_placeholders
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "left", "right"),
+    [
+        ("a\r\nb c", "a\nb c", "a<del>[U+000D]⏎\n</del>b c", "a<ins>⏎\n</ins>b c"),
+        ("cafe\u0301 <b>", "caf\u00e9 <b>", "<del>cafe[U+0301]</del> &lt;b&gt;", "<ins>café</ins> &lt;b&gt;"),
+        ("a\u200bb", "ab", "<del>a[U+200B]b</del>", "<ins>ab</ins>"),
+        ("same", "same", "same", "same"),
+        ("", "new", "", "<ins>new</ins>"),
+    ],
+)
+def test_words_that_differ_are_marked(before: str, after: str, left: str, right: str) -> None:
+    assert before_and_after(before, after) == (left, right)
+
+
+def test_placeholders_are_marked_and_lookalikes_are_not() -> None:
+    marked = with_placeholders("<EMAIL_1> & <EMAIL_9f2c41ab>, not <email_1>, <B_1>")
+    assert marked == (
+        "<mark>&lt;EMAIL_1&gt;</mark> &amp; <mark>&lt;EMAIL_9f2c41ab&gt;</mark>, not &lt;email_1&gt;, &lt;B_1&gt;"
+    )
+
+
+def test_long_texts_show_where_they_differ() -> None:
+    long = "word " * 10_000
+    first, second = alike([long + "end", long + "last end"])
+    assert "<ins>last </ins>" in second and "end" in first and max(len(first), len(second)) < 4 * AROUND
+    assert alike(["one"]) == ["one"]
