@@ -83,7 +83,7 @@ def test_plain_chat_is_taken(row: dict[str, Any], ascii_only: bool) -> None:
     [
         b'{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}], "tools": []}',
         b'{"messages": [{"role": "user", "content": "a", "content": "c"}, {"role": "assistant", "content": "b"}]}',
-        b'{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}], "x": {"a": 1, "a": 2}}',
+        b'{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}], "x": {"a":1, "a":2}}',
         b'{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}], "x": 1e999}',
         b'{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}], "x": 01}',
         b'{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]} x',
