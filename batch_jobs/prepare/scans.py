@@ -98,5 +98,6 @@ class Scans:
         write_told(self._storage, self._uri(source, f"{number:06d}.told"), Told.of([scanned], 0, template))
 
     def _uri(self, source: Source, name: str) -> str:
-        identity: dict[str, Any] = {"source": source.source_id, "recipe": self._recipe, "generation": GENERATION}
+        identity: dict[str, Any] = {"recipe": self._recipe, "generation": GENERATION}
+        identity["source"] = [source.source_id, source.sha256]  # a scan without a comparison is none of a claim
         return f"{self._folder}{digest(identity)}/{name}"

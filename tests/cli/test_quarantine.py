@@ -1,7 +1,8 @@
-"""Rows that were put aside: seen, mended in an editor, checked again, and sent to the dataset they came from."""
+"""Rows that were put aside: seen, mended in an editor, checked again, and appended to the dataset they came from."""
 
 import base64
 import json
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -132,8 +133,12 @@ def test_mended_rows_go_to_the_dataset_of_their_run(
         stop.set()
         accepting.join()
     assert result.exit_code == 0, result.output
-    found = boto3.client("s3").get_object(Bucket=platform.uploads_bucket, Key="uploads/demo/tickets/fixed.jsonl")
-    assert found["Body"].read() == fixed.read_bytes()
+    s3 = boto3.client("s3")
+    keys = [found["Key"] for found in s3.list_objects_v2(Bucket=platform.uploads_bucket)["Contents"]]
+    listed, file = sorted(keys)
+    assert re.fullmatch("uploads/demo/tickets/[0-9a-f]{16}/_dataset.json", listed)
+    assert json.loads(s3.get_object(Bucket=platform.uploads_bucket, Key=listed)["Body"].read())["append"] is True
+    assert s3.get_object(Bucket=platform.uploads_bucket, Key=file)["Body"].read() == fixed.read_bytes()
 
 
 def test_rows_of_a_dataset_version_are_shown(platform: Platform, answer: Callable[..., Any], queued_run: Run) -> None:

@@ -105,7 +105,7 @@ def requeue(
     recipe: Annotated[Path | None, typer.Option("--recipe", help="YAML to check by.", exists=True)] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Mend rows that were put aside, check them again, and send them as one more upload.
+    """Mend rows that were put aside, check them again, and append them to their dataset.
 
     The first call writes the rows, one per line, and a list of their problems beside; mend them there, or with --edit.
     A further call finds the mended file and checks it: what is there is never overwritten.
@@ -132,7 +132,7 @@ def requeue(
         project, dataset = project or found.project, dataset or found.dataset
         if not (project and dataset):
             raise fail("nobody knows which dataset these rows belong to", "give --project and --dataset")
-        data.push([output], project, dataset, recipe=None, watch=False, as_json=as_json)
+        data.push([output], project, dataset, append=True, recipe=None, watch=False, as_json=as_json)
 
 
 def _check(output: Path, words: list[str]) -> DatasetCheck:

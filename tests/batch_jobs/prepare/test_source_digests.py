@@ -45,3 +45,10 @@ def test_file_whose_digest_is_to_be_compared_is_not_cut(place: Workplace) -> Non
 def test_only_lines_of_json_are_cut_whatever_the_name_says(place: Workplace) -> None:
     for content in (gzip.compress(ROWS), b"[" + ROWS.replace(b"\n", b",") + b"]"):
         assert len(list(pieces_of(Storage(), 0, place.source("b.jsonl", content), 100, 10))) == 1
+
+
+def test_scan_that_is_kept_does_not_stand_for_a_digest_that_was_not_compared(place: Workplace) -> None:
+    source, kept = place.source("a.jsonl", ROWS), {"scans_uri": f"{place.folder}/scans/"}
+    place.manifest(place.params(source, **kept))
+    claimed = source.model_copy(update={"sha256": "0" * 64})
+    assert place.run(place.params(claimed, name="claimed", **kept)) != ExitCode.DONE

@@ -55,7 +55,7 @@ def push(
         put_recipe(project, recipe.read_bytes())
     uploaded = upload(files[0], project, name) if alone else push_folder(collected, Place(project, name), append)
     accepted = wait_for_acceptance(uploaded.upload_id)
-    if as_json and not watch:
+    if as_json and not (watch and accepted):
         print_json(uploaded.told() | {"run_id": accepted})
     elif not as_json:
         say(_told(uploaded, accepted))
