@@ -122,6 +122,13 @@ class Fenced(PlatformError):
     code = "fenced"
 
 
+class NodesMissing(PlatformError):
+    """Raised when the machines of one job do not come together in time; starting it again is safe."""
+
+    code = "nodes_missing"
+    retryable = True
+
+
 class Interrupted(PlatformError):
     """Raised when the machine is being taken away (SIGTERM) and the work was checkpointed."""
 
