@@ -214,7 +214,7 @@ def test_same_inputs_give_the_same_bytes_in_whatever_order_they_are_named(place:
         (row("a") + b'\n{"cut\n{"cut\n', "quality_gate_failed"),
     ],
 )
-def test_hopeless_dataset_publishes_its_quarantine_and_nothing_else(
+def test_hopeless_dataset_publishes_what_is_to_be_mended_and_nothing_else(
     place: Workplace, capsys: pytest.CaptureFixture[str], content: bytes, told: str
 ) -> None:
     params = place.params(place.source("a.jsonl", content), recipe=PrepareRecipe())
@@ -222,7 +222,7 @@ def test_hopeless_dataset_publishes_its_quarantine_and_nothing_else(
     error = capsys.readouterr().err
     assert told in error and "quarantine.jsonl" in error
     published = {path.name for path in Path(params.output_uri).iterdir()} - {"job"}
-    assert published == {"quarantine.jsonl"}
+    assert published == {"quarantine.jsonl", "report.html"}
 
 
 @pytest.mark.parametrize("content", [b"", b"\x1f\x8b\x08\x00", b"%PDF-1.4", b"PAR1...."])

@@ -9,7 +9,8 @@ from batch_jobs.prepare.reporting.profiling import build_profile
 from tests.batch_jobs.prepare.reporting.test_profiling import RECIPE, written
 from tests.domain.test_dataset_cards import MANIFEST
 from tests.support.datasets import Version
-from tunesmith.contracts.datasets import Split
+from tunesmith.contracts.datasets import Severity, Split
+from tunesmith.contracts.preflight import Preflight, PreflightCode, PreflightFinding, TokenCounts, TrainingForecast
 from tunesmith.contracts.profiles import (
     ChangeSample,
     ClassifierQuality,
@@ -90,6 +91,43 @@ def test_hostile_text_stays_text(tmp_path: Path) -> None:
     tags = Tags(page)
     assert not tags.seen & {"script", "img"} and "onerror" not in tags.attributes and "&lt;script&gt;" in page
     assert "<mark>&lt;EMAIL_1&gt;</mark>" in page
+
+
+def test_tokens_and_forecast_of_a_preflight(version: Version) -> None:
+    preflight = Preflight(
+        base="tiny",
+        template_hash="x",
+        rows=3_000,
+        looked_at=2_000,
+        sequence_length=512,
+        context_length=2_048,
+        rows_too_long=7,
+        tokens=TokenCounts(
+            total=90_000, trained=45_000, percentiles={"p50": 41, "max": 1_023}, histogram=[(64, 1_500), (128, 500)]
+        ),
+        forecast=TrainingForecast(tokens_per_epoch=135_000, steps=66, seconds=4_200, usd=1.25, machine="ml.g5.xlarge"),
+        findings=[
+            PreflightFinding(
+                code=PreflightCode.ROW_TOO_LONG,
+                severity=Severity.WARNING,
+                rows=7,
+                message="too <long>",
+                hint="cut them",
+            )
+        ],
+    )
+    run = version.profile.run.model_copy(update={"preflight": preflight})
+    page = report_page(version.manifest, version.profile.model_copy(update={"run": run}))
+    assert "training" in Tags(page).anchors
+    for told in (
+        "90,000",
+        "50 % of them are learnt",
+        "135,000",
+        "70 min",
+        "1.25 USD on ml.g5.xlarge",
+        "too &lt;long&gt;",
+    ):
+        assert told in page
 
 
 def test_page_of_nothing(tmp_path: Path) -> None:
