@@ -119,6 +119,7 @@ def _group(decided: Decisions, facts: RowFacts, recipe: PrepareRecipe, suite: in
     held_out = decided.kept & (decided.split != TRAIN)
     leaks = np.isin(decided.near, decided.near[held_out])
     leaks |= np.isin(facts.group, facts.group[held_out])  # feedback, which is not held out with its group
+    leaks |= np.isin(facts.prompt, facts.prompt[held_out])  # of another group
     decided.drop(leaks & (decided.split == TRAIN), DropReason.NEAR_HELD_OUT)
 
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batch_jobs.prepare.balancing import surplus
-from batch_jobs.prepare.deciding import REASONS, TEST, TRAIN, Decisions, decide
+from batch_jobs.prepare.deciding import REASONS, TEST, TRAIN, VALIDATION, Decisions, decide
 from batch_jobs.prepare.facts import NO_FACTS, RowFacts
 from tunesmith.contracts.datasets import DropReason
 from tunesmith.contracts.errors import InvalidInput
@@ -96,6 +96,12 @@ def test_row_that_was_dropped_before_does_not_stand_for_its_group() -> None:
     assert reasons(decided(facts, [0, 0])) == [DropReason.TOXIC, None]
 
 
+def test_row_of_another_group_is_not_trained_on_where_its_prompt_is_held_out() -> None:
+    groups = [*prompts_of(VALIDATION, 1), *prompts_of(TEST, 1), *prompts_of(TRAIN, 3)]
+    found = decided(facts_of([11, 12, 11, 12, 13], group=groups))
+    assert reasons(found) == [None, None, DropReason.NEAR_HELD_OUT, DropReason.IN_FROZEN_TEST, None]
+
+
 ROWS = st.lists(
     st.tuples(st.integers(1, 40), st.integers(0, 1), st.integers(0, 30), st.floats(0, 1, width=32), st.integers(1, 40)),
     min_size=1,
@@ -121,10 +127,9 @@ def test_nothing_leaks_from_a_held_out_split(rows: list[tuple], recipe: PrepareR
         facts.group[:] = group
     found = decided(facts, near, recipe)
     train, held_out = found.kept & (found.split == TRAIN), found.kept & (found.split != TRAIN)
-    test = found.kept & (found.split == TEST)
     assert not np.isin(found.near[train], found.near[held_out]).any()
     assert not np.isin(facts.group[train], facts.group[held_out]).any()
-    assert not np.isin(facts.prompt[train], facts.prompt[test]).any()
+    assert not np.isin(facts.prompt[train], facts.prompt[held_out]).any()
     assert not (facts.source[held_out] == 1).any()
 
 
