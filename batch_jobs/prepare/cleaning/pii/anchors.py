@@ -1,7 +1,10 @@
 """Where a closer look is worth its price: one compiled pass over the bytes. Texts without anchors cost nothing more.
 
-An anchor is what every value of a form must have: an `@`, many digits near to each other, colons between hex digits, a
-long run of letters and digits, or a word like `password` before an equals sign. Its window is what may belong to it.
+An anchor is what every value of a form must have: an `@` between a name and a host, digits in the groups of a card or a
+telephone, colons between hex digits, a prefix that an issuer documents. The pass stops at what may be one (an `@`, six
+digits near to each other, a long run of letters and digits) and looks at it there: group lengths, separators, Luhn's
+sum, the remainder of an IBAN. What it says is possible, a pattern and a check decide (`kinds`). It never rules out what
+they would take.
 """
 
 from functools import cache
@@ -9,27 +12,54 @@ from functools import cache
 import numpy as np
 
 from batch_jobs.prepare.batches import Bytes, Integers, Texts
+from batch_jobs.prepare.cleaning.pii import digits as groups
+from batch_jobs.prepare.cleaning.pii.shapes import (
+    ASSIGNMENT,
+    BLOCK,
+    CRYPTO,
+    EMAIL,
+    IBAN,
+    IPV6,
+    JWT,
+    MAC,
+    NO_ADDRESS,
+    PREFIX,
+    RUN,
+    URL_AUTH,
+)
 from batch_jobs.prepare.compiling import compiled
 
-AT, DIGITS, COLONS, LONG, ASSIGNMENT = 1, 2, 4, 8, 16
-
-AROUND_AT, AROUND = 320, 48
+AROUND, BEFORE_DIGITS = 48, 10
 LEAST_DIGITS, LEAST_DOTTED, DIGITS_APART = 6, 4, 4
 """Digits of one value are at most three other bytes apart: `(020) - 79`."""
 SHORT_RUN, RUN_DIGITS, LONG_RUN = 10, 3, 30
 """A run of letters and digits is looked at if it is short and has digits, or if it is long."""
+LEAST_CRYPTO = 26
+NAME, HOST, CREDENTIALS = 200, 320, 320
+"""So many bytes of an address of mail, or of what stands before the `@` of a URL, are looked at."""
+LEAST_PASSWORD = 8
+PREFIXES = (
+    b"AKI ASI ABI ACC ARO AID ghp gho ghu ghs ghr git xox xap sk_ rk_ pk_ whs sk- AIz ya2 GOC hf_ glp npm pyp dop SK "
+    b"SG. key hoo htt"
+).split(b" ")
+"""The first three bytes of keys and tokens (two where the third varies)."""
 
 _PLAIN, _DIGIT, _WORD, _AT, _COLON, _EQUALS = range(6)
+_HEX, _ALPHA, _ALNUM, _NAME, _HOST, _SECRET, _FIRST = 1, 2, 4, 8, 16, 32, 64
 
 
-def find_anchors(texts: Texts) -> tuple[Integers, Integers, Bytes]:
-    """Windows in the order of the buffer: first byte, byte after the last, which anchors. None crosses a text's end."""
-    size = 64 + int(texts.offsets[-1] - texts.offsets[0]) // 64
+def find_anchors(texts: Texts, words: Integers) -> tuple[Integers, Integers, Integers]:
+    """Windows in the order of the buffer: first byte, byte after the last, what is possible there (`shapes`).
+
+    `words` are the words that announce values (`kinds.announcing`). No window crosses a text's end.
+    """
+    size = 64 + int(texts.offsets[-1] - texts.offsets[0]) // 256
+    tables = (_classes(), _sets(), _prefixes(), words)
     while True:
-        start, end, kinds = np.empty(size, np.int64), np.empty(size, np.int64), np.empty(size, np.uint8)
-        count = _scan(texts.buffer, texts.offsets, _classes(), start, end, kinds)
+        start, end, shapes = (np.empty(size, np.int64) for _ in range(3))
+        count = _scan(texts.buffer, texts.offsets, tables, (start, end, shapes))
         if count <= size:
-            return start[:count], end[:count], kinds[:count]
+            return start[:count], end[:count], shapes[:count]
         size = count
 
 
@@ -42,9 +72,31 @@ def _classes() -> Bytes:
     return classes
 
 
+@cache
+def _sets() -> Bytes:
+    """For each byte the sets that it is in."""
+    sets = np.zeros(256, np.uint8)
+    letters = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+    sets[list(b"0123456789abcdefABCDEF")] |= _HEX
+    sets[list(letters)] |= _ALPHA
+    sets[list(letters + b"0123456789_")] |= _ALNUM
+    sets[list(letters + b"0123456789_.!#$%&'*+/=?^`{|}~-")] |= _NAME
+    sets[list(letters + b"0123456789.-")] |= _HOST
+    sets[128:] |= _NAME | _HOST
+    sets[list(letters + b"0123456789!@#$%^&*_+/=.~-")] |= _SECRET
+    sets[[prefix[0] for prefix in PREFIXES] + list(b"-e")] |= _FIRST
+    return sets
+
+
+@cache
+def _prefixes() -> Integers:
+    return np.array([int.from_bytes(prefix, "big") for prefix in PREFIXES], np.int64)
+
+
 @compiled
-def _add(buffer, low, high, first, last, kind, start, end, kinds, count):
+def _add(buffer, low, high, first, last, shapes, out, count):
     """Put down a window, cut to the text and to whole characters; windows that meet are one."""
+    start, end, told = out
     first, last = max(first, low), min(last, high)
     while first > low and buffer[first] & 0xC0 == 0x80:
         first -= 1
@@ -53,27 +105,16 @@ def _add(buffer, low, high, first, last, kind, start, end, kinds, count):
     if count and count <= len(start) and end[count - 1] >= first and start[count - 1] >= low:
         start[count - 1] = min(start[count - 1], first)
         end[count - 1] = max(end[count - 1], last)
-        kinds[count - 1] |= kind
+        told[count - 1] |= shapes
         return count
     if count < len(start):
-        start[count], end[count], kinds[count] = first, last, kind
+        start[count], end[count], told[count] = first, last, shapes
     return count + 1
 
 
 @compiled
-def _is_long(buffer, run, end, digits):
-    """Also `-----BEGIN`, AWS's keys (`AKIA`) and MAC addresses without digits: `AA-BB-CC-DD-EE-FF`."""
-    return (
-        digits >= RUN_DIGITS
-        or end - run >= LONG_RUN
-        or (buffer[run] == 45 and buffer[run + 5] == 66)
-        or (end - run == 20 and buffer[run] == 65 and buffer[run + 3] == 65)
-        or (end - run == 17 and buffer[run + 2] == 45 and buffer[run + 5] == 45)
-    )
-
-
-@compiled
-def _scan(buffer, offsets, classes, start, end, kinds):
+def _scan(buffer, offsets, tables, out):
+    classes, sets, prefixes, words = tables
     count = 0
     for text in range(len(offsets) - 1):
         low, high = offsets[text], offsets[text + 1]
@@ -81,7 +122,8 @@ def _scan(buffer, offsets, classes, start, end, kinds):
         first = last = np.int64(-DIGITS_APART - 1)  # of the digits that are near to each other
         digits = dots = 0
         run_digits = 0
-        colons, colon = 0, np.int64(-8)
+        colon = np.int64(-8)
+        seen = low  # colons before it have been looked at
         at = low
         while at < high:
             kind = classes[buffer[at]]
@@ -91,7 +133,7 @@ def _scan(buffer, offsets, classes, start, end, kinds):
             if kind == _DIGIT:
                 if at - last > DIGITS_APART:
                     if digits >= LEAST_DIGITS or (digits >= LEAST_DOTTED and dots >= 3):
-                        count = _add(buffer, low, high, first - AROUND, last + AROUND, DIGITS, start, end, kinds, count)
+                        count = _digits(buffer, low, high, first, last + 1, sets, words, out, count)
                     first, digits, dots = at, 0, 0
                 elif at - last == 2 and buffer[at - 1] == 46:
                     dots += 1
@@ -101,23 +143,167 @@ def _scan(buffer, offsets, classes, start, end, kinds):
                 at += 1
                 continue
             if at - run >= SHORT_RUN and _is_long(buffer, run, at, run_digits):
-                count = _add(buffer, low, high, run - AROUND, at + AROUND, LONG, start, end, kinds, count)
+                count = _run(buffer, low, high, run, at, run_digits, sets, prefixes, words, out, count)
+            if buffer[at] == 46 and at - run >= 4 and _is_dotted_mac(buffer, high, at - 4, sets):
+                count = _add(buffer, low, high, at - 4, at + 14, MAC, out, count)
             run, run_digits = at + 1, 0
             if kind == _AT:
-                count = _add(buffer, low, high, at - AROUND_AT, at + AROUND_AT, AT, start, end, kinds, count)
+                count = _address(buffer, low, high, at, sets, out, count)
             elif kind == _COLON:
-                colons = colons + 1 if at - colon <= 5 else 1
+                if at - colon <= 5 and at >= seen:
+                    seen, shapes, began = _colons(buffer, low, high, at, sets)
+                    if shapes:
+                        shapes |= groups.announced(buffer, low, high, began, seen, words)
+                        count = _add(buffer, low, high, began, seen + AROUND, shapes, out, count)
                 colon = at
-                if colons >= 2:
-                    count = _add(buffer, low, high, at - AROUND, at + AROUND, COLONS, start, end, kinds, count)
-            if kind in (_COLON, _EQUALS) and _after_secret_word(buffer, low, at):
-                count = _add(buffer, low, high, at - AROUND, at + 200, ASSIGNMENT, start, end, kinds, count)
+            if kind in (_COLON, _EQUALS) and _after_secret_word(buffer, low, at) and _is_secret(buffer, high, at, sets):
+                count = _add(buffer, low, high, at - AROUND, at + 200, ASSIGNMENT, out, count)
             at += 1
         if high - run >= SHORT_RUN and _is_long(buffer, run, high, run_digits):
-            count = _add(buffer, low, high, run - AROUND, high, LONG, start, end, kinds, count)
+            count = _run(buffer, low, high, run, high, run_digits, sets, prefixes, words, out, count)
         if digits >= LEAST_DIGITS or (digits >= LEAST_DOTTED and dots >= 3):
-            count = _add(buffer, low, high, first - AROUND, last + AROUND, DIGITS, start, end, kinds, count)
+            count = _digits(buffer, low, high, first, last + 1, sets, words, out, count)
     return count
+
+
+@compiled
+def _digits(buffer, low, high, first, end, sets, words, out, count):
+    """Each group of digits in [first, end) from which a value may go on."""
+    at = first
+    while at < end:
+        shapes, stop = groups.shapes_from(buffer, low, high, at)
+        if shapes:
+            if shapes & groups.ANNOUNCED:
+                shapes |= groups.announced(buffer, low, high, at, stop, words)
+            last = min(end, stop + AROUND) + AROUND
+            count = _add(buffer, low, high, at - BEFORE_DIGITS, last, shapes, out, count)
+        while at < end and 48 <= buffer[at] <= 57:
+            at += 1
+        while at < end and not 48 <= buffer[at] <= 57:
+            at += 1
+    return _ibans(buffer, low, high, max(low, first - AROUND), end, sets, out, count)
+
+
+@compiled
+def _ibans(buffer, low, high, first, end, sets, out, count):
+    """Two letters and two digits, from which letters and digits go on that leave the remainder 1 (ISO 13616)."""
+    for at in range(max(first, low), min(end, high - 14)):
+        if not sets[buffer[at]] & _ALPHA or not 48 <= buffer[at + 2] <= 57 or not 48 <= buffer[at + 3] <= 57:
+            continue
+        if not sets[buffer[at + 1]] & _ALPHA or (at > low and sets[buffer[at - 1]] & _ALNUM):
+            continue
+        if groups.is_iban(buffer, high, at):
+            count = _add(buffer, low, high, at, at + 80, IBAN, out, count)
+    return count
+
+
+@compiled
+def _is_long(buffer, run, end, digits):
+    """Also `-----BEGIN`, AWS's keys (`AKIA`) and MAC addresses without digits: `AA-BB-CC-DD-EE-FF`."""
+    return (
+        digits >= RUN_DIGITS
+        or end - run >= LONG_RUN
+        or (buffer[run] == 45 and buffer[run + 5] == 66)
+        or (end - run >= 20 and buffer[run] == 65 and buffer[run + 3] == 65)
+        or (end - run >= 17 and buffer[run + 2] == 45 and buffer[run + 5] == 45)
+    )
+
+
+@compiled
+def _run(buffer, low, high, run, end, digits, sets, prefixes, words, out, count):
+    """What a run of letters and digits may be, with the prefix before it."""
+    shapes = RUN if digits >= RUN_DIGITS else 0
+    dashes = 0
+    for at in range(max(low, run - AROUND), end - 2):
+        byte = buffer[at]
+        if at >= run and byte == 45:
+            dashes += 1
+        if at > low and sets[buffer[at - 1]] & _ALNUM:
+            continue
+        if sets[byte] & _FIRST:
+            shapes |= _prefix(buffer, at, prefixes)
+        if at >= run and end - at >= LEAST_CRYPTO and byte in (48, 49, 51, 66, 76, 98, 108, 116):  # 0x 1 3 B L b l t
+            shapes |= CRYPTO
+    if dashes >= 5:
+        shapes |= MAC
+    if shapes == RUN:
+        shapes = groups.in_run(buffer, run, end)
+        if shapes:
+            shapes |= groups.announced(buffer, low, high, run, end, words)
+    elif shapes & RUN:
+        shapes |= groups.in_run(buffer, run, end) | groups.announced(buffer, low, high, run, end, words)
+    if shapes:
+        count = _add(buffer, low, high, run - AROUND, end + AROUND, shapes, out, count)
+    return _ibans(buffer, low, high, run, end, sets, out, count) if digits >= RUN_DIGITS else count
+
+
+@compiled
+def _prefix(buffer, at, prefixes):
+    two = np.int64(buffer[at]) << 8 | buffer[at + 1]
+    three = two << 8 | buffer[at + 2]
+    if three == 0x2D2D2D:  # ---
+        return BLOCK
+    if three == 0x65794A:  # eyJ
+        return JWT
+    for prefix in prefixes:
+        if prefix in (two, three):
+            return PREFIX
+    return 0
+
+
+@compiled
+def _is_dotted_mac(buffer, high, begin, sets):
+    """`aabb.ccdd.eeff`."""
+    if begin + 14 > high or buffer[begin + 9] != 46:
+        return False
+    for at in (0, 1, 2, 3, 5, 6, 7, 8, 10, 11, 12, 13):
+        if not sets[buffer[begin + at]] & _HEX:
+            return False
+    return True
+
+
+@compiled
+def _address(buffer, low, high, at, sets, out, count):
+    """An `@` with a name before and a host with a dot behind, or with `://` and a colon before."""
+    begin = at
+    while begin > low and at - begin < NAME and sets[buffer[begin - 1]] & _NAME:
+        begin -= 1
+    end, dots = at + 1, 0
+    while end < high and end - at < HOST and sets[buffer[end]] & _HOST:
+        dots += buffer[end] == 46
+        end += 1
+    if begin < at and dots and buffer[at - 1] != 46 and buffer[at + 1] not in (45, 46):
+        count = _add(buffer, low, high, begin, min(end + 4, at + HOST), EMAIL, out, count)
+    begin, colons = at, 0
+    while begin > low and at - begin < CREDENTIALS and buffer[begin - 1] not in NO_ADDRESS:
+        begin -= 1
+        colons += buffer[begin] == 58
+    if colons and begin - low >= 4 and buffer[begin - 1] == 47 and buffer[begin - 2] == 47 and buffer[begin - 3] == 58:
+        count = _add(buffer, low, high, begin - 24, at + HOST, URL_AUTH, out, count)
+    return count
+
+
+@compiled
+def _colons(buffer, low, high, at, sets):
+    """Where the hex digits and colons around this colon end, what they may be, where they began."""
+    begin, end = at, at + 1
+    while begin > low and (sets[buffer[begin - 1]] & _HEX or buffer[begin - 1] == 58):
+        begin -= 1
+    while end < high and (sets[buffer[end]] & _HEX or buffer[end] == 58):
+        end += 1
+    if begin > low and (sets[buffer[begin - 1]] & _ALNUM or buffer[begin - 1] == 46):
+        return end, 0, begin
+    if end < high and sets[buffer[end]] & _ALNUM:
+        return end, 0, begin
+    colons, twice = 0, False
+    for place in range(begin, end):
+        if buffer[place] == 58:
+            colons += 1
+            twice |= place + 1 < end and buffer[place + 1] == 58
+    shapes = MAC if colons >= 5 and 17 <= end - begin <= AROUND else 0
+    if colons <= 9 and end - begin <= AROUND and (twice or colons >= 6):
+        shapes |= IPV6
+    return end, shapes, begin
 
 
 @compiled
@@ -137,3 +323,17 @@ def _after_secret_word(buffer, low, at):
         or (a == 112 and b == 119 and c == 100)  # pwd
         or (a == 115 and b == 119 and c == 100)  # passwd
     )
+
+
+@compiled
+def _is_secret(buffer, high, at, sets):
+    """Whether eight or more bytes of a password or key follow, with a letter's opposite among them."""
+    at += 1
+    while at < high and (buffer[at] == 32 or buffer[at] == 34 or buffer[at] == 39):
+        at += 1
+    begin, marks = at, 0
+    while at < high and at - begin < 200 and sets[buffer[at]] & _SECRET:
+        byte = buffer[at]
+        marks += 48 <= byte <= 57 or byte in (33, 64, 35, 36, 37, 94, 38, 42)  # !@#$%^&*
+        at += 1
+    return at - begin >= LEAST_PASSWORD and marks > 0

@@ -97,7 +97,7 @@ def is_bech32_address(value: str) -> bool:
     if value not in (value.lower(), value.upper()):
         return False
     prefix, _, data = value.lower().rpartition("1")
-    if any(letter not in BECH32 for letter in data):
+    if len(data) < 6 or any(letter not in BECH32 for letter in data):
         return False
     sum_ = 1
     expanded = [ord(c) >> 5 for c in prefix] + [0] + [ord(c) & 31 for c in prefix]

@@ -6,15 +6,17 @@ from collections.abc import Sequence
 import numpy as np
 
 from batch_jobs.prepare.batches import Texts
-from batch_jobs.prepare.cleaning.pii.anchors import LONG, find_anchors
+from batch_jobs.prepare.cleaning.pii import shapes
+from batch_jobs.prepare.cleaning.pii.anchors import find_anchors
 from batch_jobs.prepare.cleaning.pii.checking import Check
-from batch_jobs.prepare.cleaning.pii.kinds import PREFIXES, Kind, kinds
+from batch_jobs.prepare.cleaning.pii.kinds import Kind, announcing, kinds
 from batch_jobs.prepare.cleaning.pii.spans import Found, Spans, without_overlaps
 from tunesmith.contracts.preparation import PiiType
 
 CONTEXT = 64
 PLACEHOLDER = re.compile(rb"<[A-Z_]{2,20}_(?:\d{1,9}|[0-9a-f]{8})>")
 """What redaction leaves behind, and does not redact again."""
+ENDLESS, LONGEST_KEY = shapes.BLOCK | shapes.JWT, 320
 WORDS = re.compile(rb"[A-Za-z\x80-\xff]")
 GUESSED = (PiiType.PERSON, PiiType.ADDRESS)
 
@@ -24,11 +26,11 @@ class Detector:
 
     def __init__(self, types: Sequence[PiiType]) -> None:
         self.types = frozenset(types)
-        self._kinds = [
-            (rank, kind, kind.least_digits, kind.needs_prefix)
-            for rank, kind in enumerate(kinds())
-            if kind.type in self.types
-        ]
+        self._kinds = [(rank, kind) for rank, kind in enumerate(kinds()) if kind.type in self.types]
+        self._asked = 0
+        for _, kind in self._kinds:
+            self._asked |= kind.shape | kind.announcing
+        self._possible: dict[int, list[tuple[int, Kind]]] = {}
         self._tagger = None
         if self.types & set(GUESSED):
             from batch_jobs.prepare.cleaning.pii.tagger import Tagger
@@ -46,34 +48,47 @@ class Detector:
         return Spans.of(_unless_redacted(without_overlaps(ranked), texts), texts.offsets)
 
     def _structured(self, texts: Texts) -> list[tuple[int, int, int, PiiType]]:
-        starts, ends, anchors = find_anchors(texts)
-        if not len(starts):
+        starts, ends, possible = find_anchors(texts, announcing())
+        possible &= self._asked
+        chosen = np.flatnonzero(possible)
+        if not len(chosen):
             return []
+        starts, ends, possible = starts[chosen], ends[chosen], possible[chosen]
         indices = np.searchsorted(texts.offsets, starts, side="right") - 1
+        lows, highs = texts.offsets[indices], texts.offsets[indices + 1]
         found: list[tuple[int, int, int, PiiType]] = []
-        of_text, content, low = -1, b"", 0
-        for start, end, anchor, index in zip(
-            starts.tolist(), ends.tolist(), anchors.tolist(), indices.tolist(), strict=True
+        at, content = -1, b""
+        for start, end, told, low, high in zip(
+            starts.tolist(), ends.tolist(), possible.tolist(), lows.tolist(), highs.tolist(), strict=True
         ):
-            if index != of_text:
-                low = int(texts.offsets[index])
-                of_text, content = index, texts.buffer[low : texts.offsets[index + 1]].tobytes()
-            window = content[start - low : end - low]
-            digits = len(window) - len(window.translate(None, b"0123456789"))
-            has_prefix = anchor & LONG and PREFIXES.search(window)
-            for rank, kind, least_digits, needs_prefix in self._kinds:
-                if kind.anchors & anchor and digits >= least_digits and (has_prefix or not needs_prefix):
-                    found += (
-                        (rank, low + first, low + last, kind.type)
-                        for first, last in _matches(kind, content, start - low, end - low)
-                    )
+            searched = self._possible.get(told)
+            if searched is None:
+                searched = self._possible[told] = self._of_shapes(told)
+            if not searched:
+                continue
+            if low != at:
+                at, content = low, texts.buffer[low:high].tobytes()
+            for rank, kind in searched:
+                found += (
+                    (rank, low + first, low + last, kind.type)
+                    for first, last in _matches(kind, content, start - low, end - low)
+                )
         return found
+
+    def _of_shapes(self, told: int) -> list[tuple[int, Kind]]:
+        return [
+            (rank, kind)
+            for rank, kind in self._kinds
+            if kind.shape & told and (not kind.announcing or kind.announcing & told)
+        ]
 
 
 def _matches(kind: Kind, content: bytes, start: int, end: int) -> list[tuple[int, int]]:
     """A window is wider than any value that its anchor belongs to, but for keys and JWTs, which may run on."""
     found = []
-    limit = len(content) if kind.type is PiiType.SECRET else end
+    limit = end
+    if kind.type is PiiType.SECRET:
+        limit = len(content) if kind.shape & ENDLESS else end + LONGEST_KEY
     at = start
     while (match := kind.pattern.search(content, at, limit)) and match.start() < end:
         group = "value" if "value" in kind.pattern.groupindex else 0
