@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import boto3
-import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,6 +13,7 @@ from hypothesis import strategies as st
 from batch_jobs.harness.main import run_job
 from batch_jobs.prepare.__main__ import prepare
 from tests.batch_jobs.harness.crashing import Crash, CrashingStorage
+from tests.support.preparing import EASY, Workplace
 from tunesmith.contracts.datasets import (
     DatasetKind,
     DatasetManifest,
@@ -30,53 +30,10 @@ from tunesmith.contracts.preparation import DecontaminateRecipe, RedactRecipe
 from tunesmith.contracts.recipes import PrepareRecipe
 
 SHARED = Path(__file__).parents[4] / "shared/data"
-EASY = PrepareRecipe(min_rows=1, max_quarantined_fraction=1, max_line_bytes=1_000)
 
 
 def row(prompt: str, answer: str = "yes") -> bytes:
     return json.dumps({"prompt": prompt, "completion": answer}).encode()
-
-
-class Workplace:
-    """A folder in which one dataset version after another is prepared."""
-
-    def __init__(self, folder: Path):
-        self.folder = folder
-
-    def source(self, name: str, content: bytes, kind: SourceKind = SourceKind.UPLOAD) -> Source:
-        (self.folder / name).write_bytes(content)
-        return Source(kind=kind, source_id=digest(name), uri=str(self.folder / name), version_id="1")
-
-    def params(
-        self, *sources: Source, recipe: PrepareRecipe = EASY, name: str = "version", **more: Any
-    ) -> PrepareParams:
-        return PrepareParams(
-            run_id=f"run-{digest(name)[:32]}",
-            project="demo",
-            dataset="rows",
-            dataset_version=digest(name),
-            sources=list(sources),
-            recipe=recipe,
-            output_uri=f"{self.folder}/{name}/",
-            **more,
-        )
-
-    def run(self, params: PrepareParams) -> int:
-        uri = Path(params.output_uri + "job/params.json")
-        uri.parent.mkdir(parents=True, exist_ok=True)
-        uri.write_text(params.model_dump_json())
-        return run_job(JobName.PREPARE, PrepareParams, PrepareResult, prepare, [str(uri)])
-
-    def manifest(self, params: PrepareParams) -> DatasetManifest:
-        assert self.run(params) == ExitCode.DONE
-        return DatasetManifest.model_validate_json(Path(params.output_uri + "manifest.json").read_bytes())
-
-    @staticmethod
-    def rows(params: PrepareParams, split: Split) -> list[dict[str, Any]]:
-        return pq.read_table(f"{params.output_uri}{split}-00000-of-00001.parquet").to_pylist()
-
-    def prompts(self, params: PrepareParams, split: Split) -> set[str]:
-        return {row["messages"][0]["content"] for row in self.rows(params, split)}
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 import zstandard
 from pyarrow import parquet as pq
 
-from tests.batch_jobs.prepare.test_prepare import EASY, Workplace
+from tests.support.preparing import EASY, Workplace
 from tunesmith.contracts.jobs import ExitCode
 from tunesmith.contracts.preparation import ReadRecipe
 

@@ -10,8 +10,8 @@ import pytest
 
 from batch_jobs.modeling import folders
 from batch_jobs.prepare.preflight.__main__ import main
-from tests.batch_jobs.prepare.test_prepare import Workplace
 from tests.support import chat_templates
+from tests.support.preparing import Workplace
 from tests.support.tiny_model import tiny_tokenizer, write_tiny_base
 from tunesmith.adapters.storage import Storage
 from tunesmith.contracts.datasets import Split
