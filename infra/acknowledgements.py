@@ -85,7 +85,7 @@ def _wildcards() -> Iterator[Acknowledgement]:
 
 def _managed_policies() -> Iterator[Acknowledgement]:
     managed = "AwsSolutions-IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/service-role/{}]".format
-    for kind in ("Cpu", "Gpu"):
+    for kind in ("Cpu", "Gpu", "Nodes"):
         agent = managed("AmazonEC2ContainerServiceforEC2Role")
         reason = "AWS keeps this policy in step with what the ECS agent calls; jobs cannot reach the role"
         yield Acknowledgement(f"{COMPUTE}/{kind}/InstanceRole/Resource", agent, reason)
@@ -129,6 +129,7 @@ SAGEMAKER_RUNTIME = {
 RUN_FILES = {f"{ARTIFACTS}/runs/*": "params and results lie under the run's id"}
 DATASETS = {f"{ARTIFACTS}/datasets/*": "data sets lie under their digest"}
 SCANS = {f"{ARTIFACTS}/scans/*": "scans lie under the digest of what was scanned"}
+SCRATCH = {f"{ARTIFACTS}/scratch/*": "what machines of one job hand each other lies under the run's id"}
 SECRETS = {_arn("secretsmanager", "secret:tunesmith/*"): "recipes name the secret with the key of pseudonyms"}
 EVALUATIONS = {f"{ARTIFACTS}/evaluations/*": "scores lie under the digest of model, suite and settings"}
 FEEDBACK = {f"{ARTIFACTS}/feedback/*": "reviewed feedback lies under its digest"}
@@ -178,7 +179,14 @@ WILDCARDS: dict[str, dict[str, str]] = {
     _policy(f"{EVENT}/decide_retrain"): FEEDBACK
     | {"*": "xray's actions know no resources, and cloudwatch:DescribeAlarms is asked for by name"},
     _policy(f"{LIFECYCLE}/JobExecutionRole"): {"*": "ecr:GetAuthorizationToken knows no resources"},
-    _policy(f"{LIFECYCLE}/PrepareJob/Role"): RUN_FILES | DATASETS | FEEDBACK | UPLOADED | SCANS | SECRETS | BASES,
+    _policy(f"{LIFECYCLE}/PrepareJob/Role"): RUN_FILES
+    | DATASETS
+    | FEEDBACK
+    | UPLOADED
+    | SCANS
+    | SCRATCH
+    | SECRETS
+    | BASES,
     _policy(f"{LIFECYCLE}/FinetuneJob/Role"): TRAINING,
     _policy(f"{LIFECYCLE}/EvaluateJob/Role"): RUN_FILES | DATASETS | EVALUATIONS | BASES | ADAPTERS,
     _policy(f"{LIFECYCLE}/TrainingRole"): SAGEMAKER_RUNTIME | TRAINING,

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from aws_cdk import Duration, Size
 from aws_cdk import aws_batch as batch
+from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecr_assets as ecr_assets
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_iam as iam
@@ -23,6 +24,10 @@ RETRY_ONLY_RECLAIMED_MACHINES = [
 ]
 """The last rule matters: where no rule matches, Batch retries, and a poisoned job would burn all its attempts."""
 
+FEWEST_NODES = 2
+NODE_SHARED_MEMORY = Size.gibibytes(8)
+"""Ray keeps what tasks hand each other in /dev/shm, of which a container has 64 MiB unless it asks."""
+
 
 @dataclass(frozen=True)
 class Machine:
@@ -32,10 +37,13 @@ class Machine:
     vcpus: int
     memory: Size
     gpus: int = 0
+    instance_type: ec2.InstanceType | None = None
+    """None: what Batch thinks fits, of the queue's classes."""
 
 
 class BatchJob(Construct):
-    """A job's image and role. `on(machine)` makes the definition that runs it there."""
+    """A job's image and role. `on(machine)` makes the definition that runs it there, `on_nodes(machine)` the one that
+    runs it on several such machines at once."""
 
     def __init__(
         self,
@@ -56,7 +64,38 @@ class BatchJob(Construct):
         grants.use_key(self.role, key)
 
     def on(self, name: str, machine: Machine) -> batch.EcsJobDefinition:
-        container = batch.EcsEc2ContainerDefinition(
+        return batch.EcsJobDefinition(
+            self,
+            name,
+            container=self._container(name, machine),
+            retry_attempts=ATTEMPTS,
+            retry_strategies=RETRY_ONLY_RECLAIMED_MACHINES,
+            timeout=self._timeout,
+            propagate_tags=True,
+        )
+
+    def on_nodes(self, name: str, machine: Machine) -> batch.MultiNodeJobDefinition:
+        """Node 0 is the main one; SubmitJob says how many there are."""
+        definition = batch.MultiNodeJobDefinition(
+            self,
+            name,
+            main_node=0,
+            instance_type=machine.instance_type,
+            retry_attempts=ATTEMPTS,
+            retry_strategies=RETRY_ONLY_RECLAIMED_MACHINES,
+            timeout=self._timeout,
+            propagate_tags=True,
+        )
+        container = self._container(name, machine, shared_memory=NODE_SHARED_MEMORY)
+        definition.add_container(container=container, start_node=0, end_node=FEWEST_NODES - 1)
+        # `0:` is every node, however many SubmitJob asks for; CDK writes a range that ends
+        definition.node.default_child.add_property_override("NodeProperties.NodeRangeProperties.0.TargetNodes", "0:")
+        return definition
+
+    def _container(
+        self, name: str, machine: Machine, shared_memory: Size | None = None
+    ) -> batch.EcsEc2ContainerDefinition:
+        return batch.EcsEc2ContainerDefinition(
             self,
             f"{name}Container",
             image=ecs.ContainerImage.from_docker_image_asset(self.image),
@@ -68,13 +107,6 @@ class BatchJob(Construct):
             job_role=self.role,
             execution_role=self._execution_role,
             logging=ecs.LogDriver.aws_logs(stream_prefix=self.job, log_group=self._log_group),
-        )
-        return batch.EcsJobDefinition(
-            self,
-            name,
-            container=container,
-            retry_attempts=ATTEMPTS,
-            retry_strategies=RETRY_ONLY_RECLAIMED_MACHINES,
-            timeout=self._timeout,
-            propagate_tags=True,
+            linux_parameters=shared_memory
+            and batch.LinuxParameters(self, f"{name}Memory", shared_memory_size=shared_memory),
         )

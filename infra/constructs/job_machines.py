@@ -1,4 +1,7 @@
-"""The machines that jobs run on: spot while there is any, on demand otherwise, none while nothing waits."""
+"""The machines that jobs run on: spot while there is any, on demand otherwise, none while nothing waits.
+
+Several machines as one are on demand alone: multi-node jobs do not run on spot, nor on Fargate.
+"""
 
 from enum import StrEnum
 
@@ -15,12 +18,17 @@ STOP_TIMEOUT_SECONDS = 120
 
 DISK = Size.gibibytes(200)
 CPU_CLASSES = [ec2.InstanceClass.M7I, ec2.InstanceClass.M6I, ec2.InstanceClass.M6A, ec2.InstanceClass.C6I]
+NODE_TYPE = ec2.InstanceType("m7i.2xlarge")
+"""8 vCPUs and 32 GiB: one node of a multi-node job takes the whole of one."""
+NODE_TYPE_VCPUS = 8
 GPU_CLASSES = [ec2.InstanceClass.G6, ec2.InstanceClass.G5]
 
 
 class MachineKind(StrEnum):
     CPU = "Cpu"
     GPU = "Gpu"
+    NODES = "Nodes"
+    """Several machines as one."""
 
 
 def spot_first_queue(scope: Construct, kind: MachineKind, *, network: JobNetwork, max_vcpus: int) -> batch.JobQueue:
@@ -39,6 +47,31 @@ def spot_first_queue(scope: Construct, kind: MachineKind, *, network: JobNetwork
             for order, environment in enumerate(environments, start=1)
         ],
     )
+
+
+def nodes_queue(scope: Construct, *, network: JobNetwork, max_vcpus: int) -> batch.JobQueue:
+    """A queue of machines of one type that speak with each other. They are in no placement group: what they hand each
+    other goes through S3, and a group that has no room would fail the job."""
+    parts = Construct(scope, MachineKind.NODES)
+    environment = batch.ManagedEc2EcsComputeEnvironment(
+        parts,
+        "OnDemand",
+        vpc=network.vpc,
+        vpc_subnets=network.subnets,
+        security_groups=[network.nodes_security_group],
+        instance_types=[NODE_TYPE],
+        use_optimal_instance_classes=False,
+        images=[batch.EcsMachineImage(image_type=batch.EcsMachineImageType.ECS_AL2023)],
+        launch_template=_launch_template(parts),
+        instance_role=_instance_role(parts),
+        minv_cpus=0,
+        maxv_cpus=max_vcpus,
+        spot=False,
+        allocation_strategy=batch.AllocationStrategy.BEST_FIT_PROGRESSIVE,
+        update_to_latest_image_version=True,
+    )
+    ordered = batch.OrderedComputeEnvironment(order=1, compute_environment=environment)
+    return batch.JobQueue(parts, "Queue", compute_environments=[ordered])
 
 
 def _environment(

@@ -1,4 +1,4 @@
-"""The network of job machines: out to AWS, and nothing in."""
+"""The network of job machines: out to AWS, and nothing in but the nodes of one job to each other."""
 
 from aws_cdk import RemovalPolicy
 from aws_cdk import aws_ec2 as ec2
@@ -9,6 +9,7 @@ from constructs import Construct
 
 from infra.config import Network
 from infra.constructs import grants
+from tunesmith.contracts.nodes import FIRST_PORT, LAST_PORT
 
 SUBNETS = {
     Network.PUBLIC: ec2.SubnetType.PUBLIC,
@@ -39,9 +40,21 @@ class JobNetwork(Construct):
         self.security_group = ec2.SecurityGroup(
             self, "Jobs", vpc=self.vpc, description="Job machines: out only", allow_all_outbound=True
         )
+        self.nodes_security_group = self._nodes_security_group()
         if kind is Network.ENDPOINTS:
             self._interface_endpoints()
         self._flow_log(key, log_retention)
+
+    def _nodes_security_group(self) -> ec2.SecurityGroup:
+        group = ec2.SecurityGroup(
+            self,
+            "Nodes",
+            vpc=self.vpc,
+            description="Nodes of multi-node jobs: each other and out",
+            allow_all_outbound=True,
+        )
+        group.add_ingress_rule(group, ec2.Port.tcp_range(FIRST_PORT, LAST_PORT), "Ray, between nodes of these jobs")
+        return group
 
     def _subnets(self, kind: Network) -> list[ec2.SubnetConfiguration]:
         jobs = ec2.SubnetConfiguration(name="Jobs", subnet_type=SUBNETS[kind], cidr_mask=20)

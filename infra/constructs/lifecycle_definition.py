@@ -56,12 +56,16 @@ class LifecycleDefinition(LifecycleSteps):
     # --- the stages
 
     def _prepare(self, *, then: sfn.IChainable) -> sfn.Chain:
-        return (
-            self._enter(Stage.PREPARE)
-            .next(self._store_params(JobName.PREPARE, at("prepare"), Stage.PREPARE))
-            .next(self._run_job(JobName.PREPARE, "cpu", Stage.PREPARE))
-            .next(then)
+        nodes = at("prepare", "recipe", "nodes")
+        together = self._run_job(JobName.PREPARE, "nodes", Stage.PREPARE, nodes=nodes)
+        where = (
+            sfn.Choice(self, "Prepare where?")
+            .when(sfn.Condition.number_greater_than(nodes, 1), together)
+            .otherwise(self._run_job(JobName.PREPARE, "cpu", Stage.PREPARE))
+            .afterwards()
         )
+        store = self._store_params(JobName.PREPARE, at("prepare"), Stage.PREPARE)
+        return self._enter(Stage.PREPARE).next(store).next(where).next(then)
 
     def _plan(self, *, train: sfn.IChainable) -> sfn.Chain:
         known = payload(LifecycleState, request=at("request"), prepare=at("prepare"), approval=at("approval"))

@@ -64,7 +64,7 @@ class LifecycleParts:
     functions: dict[str, LeanFunction]
     artifacts: s3.IBucket
     queues: dict[str, batch.IJobQueue]
-    """Of CPU and GPU machines: `cpu` and `gpu`."""
+    """Of CPU machines, GPU machines, and several CPU machines as one: `cpu`, `gpu` and `nodes`."""
     definitions: dict[tuple[JobName, str], batch.IJobDefinition]
     training: TrainingJobSettings
     notifications: sns.ITopic
@@ -164,7 +164,8 @@ class LifecycleSteps(Construct):
         task.add_catch(self._failure(stage), errors=["States.ALL"], result_path=at("failure"))
         return task
 
-    def _run_job(self, job: JobName, where: str, stage: Stage) -> sfn.CustomState:
+    def _run_job(self, job: JobName, where: str, stage: Stage, *, nodes: str | None = None) -> sfn.CustomState:
+        """`nodes` is the path of their number, where the definition is one of several machines."""
         attempt = "$$.State.RetryCount"
         submission = {
             "JobName.$": _format(submission_name("{}", job, "{}"), at("request", "run_id"), attempt),
@@ -172,6 +173,8 @@ class LifecycleSteps(Construct):
             "JobDefinition": self._parts.definitions[job, where].job_definition_arn,
             "Parameters": {"params_uri.$": self._params_uri(job)},
         }
+        if nodes:
+            submission["NodeOverrides"] = {"NumNodes.$": nodes}
         return self._run_until_done(f"Run {job} on {where.upper()}", "batch:submitJob", submission, stage)
 
     def _run_training_job(self) -> sfn.CustomState:

@@ -1,4 +1,4 @@
-"""AWS Batch: jobs run their real command as a process, with queueing, retries, timeouts, dependencies and arrays.
+"""AWS Batch: jobs run their real command as processes, with queues, retries, timeouts, dependencies, arrays and nodes.
 
 moto keeps compute environments, queues and job definitions; the life of a job is here.
 """
@@ -96,7 +96,9 @@ class LocalJob(models.Job):
 
     def command(self) -> list[str]:
         """Of SubmitJob or of the definition, with `Ref::name` replaced by the parameters."""
-        command = self.container_overrides.get("command") or self.container.get("command") or []
+        return self._filled(self.container_overrides.get("command") or self.container.get("command") or [])
+
+    def _filled(self, command: list[str]) -> list[str]:
         filled = [re.sub(r"Ref::([\w-]+)", lambda ref: str(self.parameters.get(ref[1], ref[0])), c) for c in command]
         return containers.local_argv(self.compute.cloud, filled, self.container.get("image", ""))
 
@@ -180,10 +182,13 @@ class LocalJob(models.Job):
         self.log_stream_name = log.name
         self.job_started_at = models.datetime.now()
         self.enter(JobStatus.RUNNING)
-        cloud, started = self.compute.cloud, _milliseconds()
+        started = _milliseconds()
+        self._conclude(self._run_containers(attempt, log), log, started)
+
+    def _run_containers(self, attempt: int, log: LogStream) -> containers.Ending:
+        cloud = self.compute.cloud
         limits = containers.Limits(self.stopping.requested, self._get_attempt_duration(), cloud.job_stop_seconds)
-        ending = containers.run(cloud, self.command(), self.environment(attempt), log.write, limits)
-        self._conclude(ending, log, started)
+        return containers.run(cloud, self.command(), self.environment(attempt), log.write, limits)
 
     def _conclude(self, ending: containers.Ending, log: LogStream, started: int) -> None:
         failed = self._failure(ending)
@@ -268,6 +273,82 @@ class ArrayJob(LocalJob):
             self.end(JobStatus.FAILED, self.stopping.reason or "Array Child Job failed")
 
 
+class MultiNodeJob(LocalJob):
+    """One process per node, all on this machine. How the main node ends is how the job ends; the others end with it."""
+
+    def __init__(self, compute: Compute, submission: Submission, node_overrides: Mapping[str, Any], **options: Any):
+        properties = options["job_def"].node_properties
+        self.nodes = int(node_overrides.get("numNodes") or properties["numNodes"])
+        self.main, self._ranges = int(properties["mainNode"]), properties["nodeRangeProperties"]
+        self._overrides = node_overrides.get("nodePropertyOverrides") or []
+        if not 0 <= self.main < self.nodes:
+            raise ClientException(f"numNodes {self.nodes}: there is no main node {self.main}")
+        super().__init__(compute, submission, **options)
+        self.container_overrides = self._of(self._overrides, self.main, "containerOverrides")
+
+    @property
+    def container(self) -> dict[str, Any]:
+        """Of the main node."""
+        return self._of(self._ranges, self.main, "container")
+
+    def need(self) -> Need:
+        each = super().need()
+        return Need(each.vcpus * self.nodes, each.gpus * self.nodes)
+
+    def environment(self, attempt: int) -> dict[str, str]:
+        return super().environment(attempt) | self._place(self.main)
+
+    def describe(self) -> dict[str, Any]:
+        described = super().describe()
+        described["nodeProperties"] = self.job_definition.node_properties | {"numNodes": self.nodes}
+        return described
+
+    def _run_containers(self, attempt: int, log: LogStream) -> containers.Ending:
+        main_ended = threading.Event()
+        others = [
+            threading.Thread(target=self._run_node, args=(index, attempt, main_ended), daemon=True)
+            for index in range(self.nodes)
+            if index != self.main
+        ]
+        for other in others:
+            other.start()
+        try:
+            return super()._run_containers(attempt, log)
+        finally:
+            main_ended.set()
+            for other in others:
+                other.join()
+
+    def _run_node(self, index: int, attempt: int, main_ended: threading.Event) -> None:
+        cloud, container = self.compute.cloud, self._of(self._ranges, index, "container")
+        overrides = self._of(self._overrides, index, "containerOverrides")
+        given = [*container.get("environment", ()), *overrides.get("environment", ())]
+        environment = super().environment(attempt) | {pair["name"]: str(pair["value"]) for pair in given}
+        command = self._filled(overrides.get("command") or container.get("command") or [])
+        limits = containers.Limits(main_ended, None, cloud.job_stop_seconds)
+        containers.run(cloud, command, environment | self._place(index), self.log_stream().write, limits)
+
+    def _place(self, index: int) -> dict[str, str]:
+        """What Batch tells a node; the main one is not told its own address."""
+        told = {
+            "AWS_BATCH_JOB_ID": f"{self.job_id}#{index}",
+            "AWS_BATCH_JOB_NUM_NODES": str(self.nodes),
+            "AWS_BATCH_JOB_NODE_INDEX": str(index),
+            "AWS_BATCH_JOB_MAIN_NODE_INDEX": str(self.main),
+        }
+        return told if index == self.main else told | {"AWS_BATCH_JOB_MAIN_NODE_PRIVATE_IPV4_ADDRESS": "127.0.0.1"}
+
+    def _of(self, ranges: list[dict[str, Any]], index: int, what: str) -> dict[str, Any]:
+        """What the last range that has the node says."""
+        found: dict[str, Any] = {}
+        for nodes in ranges:
+            start, colon, end = nodes["targetNodes"].partition(":")
+            last = int(end or self.nodes - 1) if colon else int(start)
+            if int(start or 0) <= index <= last:
+                found = nodes.get(what) or {}
+        return found
+
+
 def _attempt_details(job: LocalJob, log: LogStream, started: int, failed: FailedAttempt | None) -> dict[str, Any]:
     ecs = f"arn:aws:ecs:{job.compute.cloud.region}:{job.compute.cloud.account}"
     container: dict[str, Any] = {
@@ -309,7 +390,17 @@ def _submit(response: responses.BatchResponse, compute: Compute) -> dict[str, st
     options = _job_options(asked, backend)
     submission = Submission(asked("retryStrategy") or {}, asked("shareIdentifier"))
     size = (asked("arrayProperties") or {}).get("size")
-    if size is None:
+    overrides = asked("nodeOverrides")
+    multinode = options["job_def"].type == "multinode"
+    if overrides and not multinode:
+        raise ClientException("nodeOverrides are for multi-node parallel jobs: the job definition is not one")
+    if multinode and (size is not None or options["container_overrides"]):
+        raise ClientException("multi-node parallel jobs take nodeOverrides, not containerOverrides, and are no arrays")
+    if multinode:
+        job = MultiNodeJob(compute, submission, overrides or {}, **options, array_properties={})
+        backend._jobs[job.job_id] = job
+        job.start()
+    elif size is None:
         job = LocalJob(compute, submission, **options, array_properties={})
         backend._jobs[job.job_id] = job
         job.start()

@@ -71,13 +71,14 @@ class LifecycleStack(Stack):
 
     def _parts(self, steps: StepFunctions) -> LifecycleParts:
         prepare, finetune, evaluate = self._prepare(), self._finetune(), self._evaluate()
-        cpu, gpu = self._compute.cpu, self._compute.gpu
+        cpu, gpu, nodes = self._compute.cpu, self._compute.gpu, self._compute.nodes
         return LifecycleParts(
             functions=steps.by_name,
             artifacts=self._storage.artifacts,
-            queues={"cpu": cpu.queue, "gpu": gpu.queue},
+            queues={"cpu": cpu.queue, "gpu": gpu.queue, "nodes": nodes.queue},
             definitions={
                 (JobName.PREPARE, "cpu"): prepare.on("Cpu", cpu),
+                (JobName.PREPARE, "nodes"): prepare.on_nodes("Nodes", nodes),
                 (JobName.FINETUNE, "cpu"): finetune.on("Cpu", cpu),
                 (JobName.FINETUNE, "gpu"): finetune.on("Gpu", gpu),
                 (JobName.EVALUATE, "cpu"): evaluate.on("Cpu", cpu),
@@ -117,8 +118,15 @@ class LifecycleStack(Stack):
             artifacts.DATASETS_PREFIX,
             artifacts.FEEDBACK_PREFIX,
             artifacts.SCANS_PREFIX,
+            artifacts.SCRATCH_PREFIX,
         )
-        grants.write_objects(job.role, self._storage.artifacts, artifacts.DATASETS_PREFIX, artifacts.SCANS_PREFIX)
+        grants.write_objects(
+            job.role,
+            self._storage.artifacts,
+            artifacts.DATASETS_PREFIX,
+            artifacts.SCANS_PREFIX,
+            artifacts.SCRATCH_PREFIX,
+        )
         grants.read_objects(job.role, self._storage.models, artifacts.bases_prefix())
         grants.read_secrets(job.role)
         return job

@@ -80,3 +80,10 @@ def synthesize(folder: Path) -> Synthesized:
     with pytest.raises(RuntimeError, match="AwsSolutions"):
         app.synth()
     return Synthesized(folder, config, app)
+
+
+def containers(job: dict[str, Any]) -> list[dict[str, Any]]:
+    """What a job runs, on one machine or on each of its nodes."""
+    if job["Type"] == "multinode":
+        return [nodes["Container"] for nodes in job["NodeProperties"]["NodeRangeProperties"]]
+    return [job["ContainerProperties"]]

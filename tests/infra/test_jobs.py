@@ -8,8 +8,9 @@ from aws_cdk import App, Stack
 
 from infra.constructs import job_image
 from infra.constructs.job_image import JobImage
-from tests.infra.synthesis import Synthesized
+from tests.infra.synthesis import Synthesized, containers
 from tunesmith.contracts.jobs import JobName
+from tunesmith.contracts.nodes import FIRST_PORT, LAST_PORT, MOST_NODES
 
 
 def wrong_retries(job: dict[str, Any]) -> list[str]:
@@ -22,7 +23,7 @@ def wrong_retries(job: dict[str, Any]) -> list[str]:
 
 def test_jobs_are_retried_on_a_reclaimed_machine_alone(synthesized: Synthesized) -> None:
     jobs = synthesized.resources("AWS::Batch::JobDefinition")
-    assert len(jobs) == 5
+    assert len(jobs) == 6
     assert {name: wrong_retries(job) for name, job in jobs.items() if wrong_retries(job)} == {}
 
 
@@ -39,8 +40,9 @@ def test_every_attempt_ends(synthesized: Synthesized) -> None:
 
 def test_a_job_takes_the_uri_of_its_params_and_nothing_else(synthesized: Synthesized) -> None:
     commands = {
-        tuple(job["ContainerProperties"]["Command"])
+        tuple(container["Command"])
         for job in synthesized.resources("AWS::Batch::JobDefinition").values()
+        for container in containers(job)
     }
     jobs = (JobName.PREPARE, JobName.FINETUNE, JobName.EVALUATE)
     assert commands == {("python", "-m", f"batch_jobs.{job}", "Ref::params_uri") for job in jobs}
@@ -48,10 +50,50 @@ def test_a_job_takes_the_uri_of_its_params_and_nothing_else(synthesized: Synthes
 
 def test_finetune_and_evaluate_have_a_gpu_where_the_plan_asks_for_one(synthesized: Synthesized) -> None:
     needs = [
-        {need["Type"]: need["Value"] for need in job["ContainerProperties"]["ResourceRequirements"]}
+        {need["Type"]: need["Value"] for need in container["ResourceRequirements"]}
         for job in synthesized.resources("AWS::Batch::JobDefinition").values()
+        for container in containers(job)
     ]
-    assert sorted(need.get("GPU", "0") for need in needs) == ["0", "0", "0", "1", "1"]
+    assert sorted(need.get("GPU", "0") for need in needs) == ["0", "0", "0", "0", "1", "1"]
+
+
+def test_prepare_on_several_machines_is_the_job_of_one_on_each(synthesized: Synthesized) -> None:
+    jobs = synthesized.resources("AWS::Batch::JobDefinition").values()
+    (together,) = [job for job in jobs if job["Type"] == "multinode"]
+    nodes = together["NodeProperties"]
+    (each,) = nodes["NodeRangeProperties"]
+    assert (nodes["NumNodes"], nodes["MainNode"], each["TargetNodes"]) == (2, 0, "0:")
+    (alone,) = [
+        job["ContainerProperties"]
+        for job in jobs
+        if job["Type"] == "container" and "batch_jobs.prepare" in job["ContainerProperties"]["Command"]
+    ]
+    same = ("Command", "Image", "JobRoleArn", "Environment", "LogConfiguration")
+    assert {name: each["Container"][name] for name in same} == {name: alone[name] for name in same}
+
+
+def test_nodes_are_machines_of_one_type_on_demand_and_the_largest_job_fits(synthesized: Synthesized) -> None:
+    (environment,) = [
+        body["ComputeResources"]
+        for name, body in synthesized.resources("AWS::Batch::ComputeEnvironment").items()
+        if "Nodes" in name
+    ]
+    assert (environment["Type"], environment["InstanceTypes"]) == ("EC2", ["m7i.2xlarge"])
+    assert environment["MaxvCpus"] == MOST_NODES * 8
+    (together,) = [
+        job for job in synthesized.resources("AWS::Batch::JobDefinition").values() if job["Type"] == "multinode"
+    ]
+    assert together["NodeProperties"]["NodeRangeProperties"][0]["Container"]["InstanceType"] == "m7i.2xlarge"
+
+
+def test_nodes_reach_each_other_at_the_ports_of_ray_and_nobody_else_reaches_any(synthesized: Synthesized) -> None:
+    rules = list(synthesized.resources("AWS::EC2::SecurityGroupIngress").values())
+    assert [(rule["FromPort"], rule["ToPort"], rule["IpProtocol"]) for rule in rules] == [
+        (FIRST_PORT, LAST_PORT, "tcp")
+    ]
+    assert rules[0]["SourceSecurityGroupId"] == rules[0]["GroupId"]
+    groups = synthesized.resources("AWS::EC2::SecurityGroup").values()
+    assert [group.get("SecurityGroupIngress", []) for group in groups] == [[]] * len(list(groups))
 
 
 def stop_timeout(user_data: Any) -> bool:
@@ -60,7 +102,7 @@ def stop_timeout(user_data: Any) -> bool:
 
 def test_containers_have_the_whole_spot_warning_to_checkpoint(synthesized: Synthesized) -> None:
     templates = synthesized.resources("AWS::EC2::LaunchTemplate").values()
-    assert [stop_timeout(found["LaunchTemplateData"]["UserData"]) for found in templates] == [True, True]
+    assert [stop_timeout(found["LaunchTemplateData"]["UserData"]) for found in templates] == [True] * 3
     assert not stop_timeout("#!/bin/bash")
     for environment in synthesized.resources("AWS::Batch::ComputeEnvironment").values():
         assert environment["ComputeResources"]["LaunchTemplate"]
@@ -79,7 +121,8 @@ def test_queues_take_spot_first_and_keep_nothing_running(synthesized: Synthesize
     for queue in synthesized.resources("AWS::Batch::JobQueue").values():
         order = sorted(queue["ComputeEnvironmentOrder"], key=lambda entry: entry["Order"])
         names = [entry["ComputeEnvironment"]["Fn::GetAtt"][0] for entry in order]
-        assert [kinds[name] for name in names] == ["SPOT", "EC2"]
+        expected = ["EC2"] if "Nodes" in names[0] else ["SPOT", "EC2"]
+        assert [kinds[name] for name in names] == expected
 
 
 def image_hash(repository: Path, monkeypatch: pytest.MonkeyPatch) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.infra.synthesis import Synthesized, Template
+from tests.infra.synthesis import Synthesized, Template, containers
 from tunesmith.contracts import environment
 
 READS = re.compile(r"(Get|List|Describe|Query|Scan|BatchGet|BatchCheck|Head|Decrypt|ConditionCheck)")
@@ -175,6 +175,10 @@ def secrets(variables: dict[str, Any]) -> set[str]:
 
 def test_no_environment_holds_a_secret(synthesized: Synthesized, roles: Roles) -> None:
     jobs = synthesized.resources("AWS::Batch::JobDefinition").values()
-    told = [{pair["Name"]: pair["Value"] for pair in job["ContainerProperties"]["Environment"]} for job in jobs]
+    told = [
+        {pair["Name"]: pair["Value"] for pair in container["Environment"]}
+        for job in jobs
+        for container in containers(job)
+    ]
     assert [found for found in [*roles.environments.values(), *told] if secrets(found)] == []
     assert secrets({"HF_TOKEN": "x", "RUNS_TABLE": "y"}) == {"HF_TOKEN"}

@@ -32,3 +32,21 @@ def define_job(cloud: Cloud, name: str, command: Sequence[str], **options: Any) 
         **options,
     )
     return str(made["jobDefinitionArn"])
+
+
+def define_nodes(cloud: Cloud, name: str, command: Sequence[str], **options: Any) -> str:
+    """A multi-node definition of two nodes that both run the command."""
+    container = {
+        "image": "local:1",
+        "command": list(command),
+        "resourceRequirements": [{"type": "VCPU", "value": "1"}, {"type": "MEMORY", "value": "512"}],
+    }
+    nodes = {
+        "numNodes": 2,
+        "mainNode": 0,
+        "nodeRangeProperties": [{"targetNodes": "0:", "container": container}],
+    }
+    made = cloud.client("batch").register_job_definition(
+        jobDefinitionName=name, type="multinode", nodeProperties=nodes, **options
+    )
+    return str(made["jobDefinitionArn"])
