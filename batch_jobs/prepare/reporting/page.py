@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from batch_jobs.prepare.reporting import charts, sankey
 from batch_jobs.prepare.reporting.highlighting import alike, before_and_after, with_placeholders
-from tunesmith.contracts.datasets import DatasetKind, DatasetManifest
+from tunesmith.contracts.datasets import DatasetKind, DatasetManifest, FileEntry
 from tunesmith.contracts.preflight import Preflight
 from tunesmith.contracts.profiles import ChangeSample, DatasetProfile, RunProfile, Step
 
@@ -58,7 +58,7 @@ def report_page(manifest: DatasetManifest, profile: DatasetProfile, failure: str
         "tokens": _tokens(run.preflight),
         "forecast": list(_forecast(run.preflight)) if run.preflight else [],
         "origins": [(source, manifest.counts_by_source.get(source.uri)) for source in manifest.sources],
-        "files": [file for entry in manifest.splits.values() for file in entry.files] + [manifest.quarantine],
+        "files": [] if failure else _files(manifest),
         "chosen": _yaml(recipe.model_dump(mode="json", exclude_defaults=True)) if recipe else "",
         "whole_recipe": _yaml(recipe.model_dump(mode="json")) if recipe else "",
     }
@@ -132,6 +132,10 @@ def _contents(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
         ("origin", "Made from", True),
     )
     return ((anchor, title) for anchor, title, there in sections if there)
+
+
+def _files(manifest: DatasetManifest) -> list[FileEntry]:
+    return [file for entry in manifest.splits.values() for file in entry.files] + [manifest.quarantine]
 
 
 def _swap_rate(manifest: DatasetManifest) -> str:

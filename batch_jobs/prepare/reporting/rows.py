@@ -112,7 +112,7 @@ def show(place: str, wanted: Wanted, limit: int, scratch: Path) -> ShownRows:
         raise NotFound(f"{place} holds no manifest.json: it is no dataset version, or not made yet")
     if place.endswith(".parquet"):
         file = Storage().download(place, scratch / "part.parquet") if is_s3(place) else Path(place)
-        if "item_id" in pq.read_schema(file).names:
+        if {"item_id", "messages", "source", "line"} <= set(pq.read_schema(file).names):
             return _of_parts(place, [(_split_of(place), file)], wanted, limit)
     return _of_upload(place, wanted, limit)
 

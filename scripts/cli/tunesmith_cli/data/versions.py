@@ -16,8 +16,8 @@ from tunesmith_cli.console import AsJson, out, print_json, table
 
 MANIFEST = "manifest.json"
 SHORT = 12
-COLUMNS = ("version", "dataset", "when", "rows", "train / val / test", "put aside", "dropped", "run", "files")
-NAMED = 3
+COLUMNS = ("version, when, run", "dataset, files", "rows, train / val / test", "left out")
+NAMED = 2
 """Files of a version that are named."""
 
 
@@ -67,19 +67,23 @@ def _versions(project: str | None, dataset: str | None) -> Iterator[Listed]:
         yield Listed(version, manifest, used.get(version.version, []))
 
 
-def _line(listed: Listed) -> tuple[Any, ...]:
+def _line(listed: Listed) -> tuple[str, ...]:
     version = listed.version
-    what = (version.version[:SHORT], f"{version.project}/{version.dataset}", version.created_at[:16].replace("T", " "))
-    run = listed.runs[0][: len("run-") + 8] if listed.runs else None
-    return *what, *_rows(listed.manifest), run, _files(version)
+    run = listed.runs[0][: len("run-") + 8] if listed.runs else "no run"
+    return (
+        f"{version.version[:SHORT]}\n{version.created_at[:16].replace('T', ' ')}\n{run}\n",
+        f"{version.project}/{version.dataset}\n{_files(version)}",
+        *_rows(listed.manifest),
+    )
 
 
-def _rows(manifest: DatasetManifest | None) -> tuple[Any, ...]:
+def _rows(manifest: DatasetManifest | None) -> tuple[str, str]:
     if manifest is None:
-        return None, "not prepared", None, None
+        return "not prepared", ""
     counts = manifest.counts
     splits = " / ".join(f"{entry.rows:,}" for _, entry in sorted(manifest.splits.items(), key=_order))
-    return f"{counts.kept:,}", splits, f"{counts.quarantined:,}", f"{sum(counts.dropped.values()):,}"
+    left_out = f"{counts.quarantined:,} put aside\n{sum(counts.dropped.values()):,} dropped"
+    return f"{counts.kept:,} of {counts.rows_in:,}\n{splits}", left_out
 
 
 def _files(version: DatasetVersion) -> str:
