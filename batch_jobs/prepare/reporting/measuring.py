@@ -16,7 +16,7 @@ COUNTED = ("language", "label", "label_origin", "source")
 SIGNALS = ("quality", "toxicity")
 COLUMNS = (
     *("item_id", "trained", *COUNTED, *SIGNALS),
-    *(f"{turns}.list.element.{name}" for turns in TURNS for name in ("role", "content")),
+    *(f"{turns}.list.element.{name}" for turns in TURNS for name in ("role", "content", "tool_calls")),
 )
 """What a profile reads."""
 

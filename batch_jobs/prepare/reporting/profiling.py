@@ -139,7 +139,7 @@ def _sampled(
     chosen = np.flatnonzero(hashed <= np.uint64(max(in_sample, in_examples, 0)))
     rows = table.take(pa.array(chosen.tolist(), pa.int64())).to_pylist()
     for place, row in zip(chosen.tolist(), rows, strict=True):
-        turns = [turn for column in TURNS for turn in row.get(column) or []]
+        turns = [turn | {"part": column} for column in TURNS for turn in row.get(column) or []]
         numbers = {name: float(values[place]) for name, values in measured.numbers.items()}
         taken = SampledRow(
             int(hashed[place]),
@@ -160,14 +160,30 @@ def _text(turns: list[dict[str, Any]]) -> str:
 
 
 def _example(split: Split, row: dict[str, Any], turns: list[dict[str, Any]]) -> Example:
-    told = [ExampleTurn(role=turn["role"], content=turn["content"] or "") for turn in turns]
+    told = [
+        ExampleTurn(
+            role=turn["role"],
+            content=turn["content"] or "",
+            part=turn["part"],
+            tool_calls=turn.get("tool_calls"),
+        )
+        for turn in turns
+    ]
     return Example(
         item_id=row["item_id"], split=split, turns=told, language=row.get("language"), label=row.get("label")
     )
 
 
 def _redacted(example: Example, redact: Callable[[str], str]) -> Example:
-    turns = [ExampleTurn(role=turn.role, content=redact(turn.content)) for turn in example.turns]
+    turns = [
+        turn.model_copy(
+            update={
+                "content": redact(turn.content),
+                "tool_calls": redact(turn.tool_calls) if turn.tool_calls else None,
+            }
+        )
+        for turn in example.turns
+    ]
     return example.model_copy(update={"turns": turns})
 
 

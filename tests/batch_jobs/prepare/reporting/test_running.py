@@ -1,6 +1,7 @@
 """What a run tells of itself: places of problems, changes without what was redacted, groups of near duplicates."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -88,3 +89,37 @@ def test_run_that_the_gate_stops_leaves_a_page(tmp_path: Path, capsys: pytest.Ca
     page = (tmp_path / "version/report.html").read_text()
     assert "This is no dataset version." in page and "50.0% of the rows are bad" in page and "NOT_JSON" in page
     assert not (tmp_path / "version/manifest.json").exists()
+
+
+def test_same_rows_give_the_same_documents(tmp_path: Path) -> None:
+    rows = [{"prompt": f"which {word} {n}?", "completion": "that"} for n in range(30) for word in ("cat", "dog")]
+    written = []
+    for _ in range(2):
+        made = make_version(tmp_path, {"a.jsonl": "\n".join(map(json.dumps, rows)).encode()})
+        written.append([(made.folder / name).read_bytes() for name in ("profile.json", "report.html", "README.md")])
+        shutil.rmtree(made.folder)
+    assert written[0] == written[1]
+
+
+def test_both_answers_and_tool_calls_are_shown(tmp_path: Path) -> None:
+    pairs = [{"prompt": f"which one is {n}?", "chosen": f"good {n}", "rejected": f"bad {n}"} for n in range(20)]
+    call = {"id": "c", "type": "function", "function": {"name": "look_up", "arguments": "{}"}}
+    tool = {"type": "function", "function": {"name": "look_up", "parameters": {"type": "object", "properties": {}}}}
+    chats = [
+        {
+            "messages": [
+                {"role": "user", "content": f"look up {n}"},
+                {"role": "assistant", "content": None, "tool_calls": [call]},
+                {"role": "tool", "tool_call_id": "c", "content": "here"},
+                {"role": "assistant", "content": f"found {n}"},
+            ],
+            "tools": [tool],
+        }
+        for n in range(20)
+    ]
+    pages = [
+        make_version(tmp_path, {f"{name}.jsonl": "\n".join(map(json.dumps, rows)).encode()}, name=name).page
+        for name, rows in (("pairs", pairs), ("chats", chats))
+    ]
+    assert "assistant, better answer" in pages[0] and "assistant, worse answer" in pages[0]
+    assert "look_up" in pages[1]

@@ -21,6 +21,8 @@ class Distribution(Contract):
 class ExampleTurn(Contract):
     role: str
     content: str
+    part: str = Field(default="messages", description="messages, chosen or rejected")
+    tool_calls: str | None = Field(default=None, description="JSON")
 
 
 class Example(Contract):
