@@ -1,193 +1,223 @@
-"""Names and addresses: a linear tagger over the words around each word, learnt by `training.py`.
+"""Names and addresses: a conditional random field over the words of a text, learnt by `training.py`.
 
-Each word gets one of TAGS, from left to right, by the sum of the weights of its features (the word, its shape, its
-ends, its neighbours, the tag before), hashed into one table (Collins, 2002: the averaged
-perceptron). Weights are bytes.
+Each word gets one of TAGS. Its score is the sum of the weights of its features (the word, its ends, how it is
+written, which lists have it, its neighbours), hashed into one table, and of the step from the tag before; the best
+sequence wins (Lafferty, McCallum and Pereira, 2001; Viterbi). Weights are bytes.
 """
 
 from functools import cache
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from batch_jobs.prepare.batches import Integers, Texts
+from batch_jobs.prepare.batches import Bytes, Texts
 from batch_jobs.prepare.cleaning.pii.spans import Found
+from batch_jobs.prepare.cleaning.pii.words import BREAK, LINE, Lists, Words, mixed
 from batch_jobs.prepare.compiling import compiled
 from tunesmith.contracts.preparation import PiiType
 
 WEIGHTS = Path(__file__).with_name("names.npz")
-TAGS = (None, PiiType.PERSON, PiiType.ADDRESS)
-BITS, FEATURES = 18, 18
-
-Weights = NDArray[np.generic]
+OUT, NAME, NAME_ON, ADDRESS, ADDRESS_ON, ORGANISATION, PLACE, TITLE = range(8)
+TAGS = 8
+"""OUT is any other word; _ON goes on with what the tag before began. Only names and addresses are told."""
+BITS = 18
+FEATURES = 31
+OF_THE_WORD, OF_NEIGHBOURS = (0, 2, 3), (5, 6, 7, 8, 9, 10, 11, 12, 13, 22, 23, 24)
+"""Features that hold letters of the word itself, and those that hold other words."""
 
 
 class Tagger:
     """Immutable, so threads may share one."""
 
-    def __init__(self, weights: Weights) -> None:
-        self._weights = weights
+    def __init__(self, weights: Bytes, steps: np.ndarray, lists: Lists) -> None:
+        self._weights, self._steps, self._lists = weights, steps, lists
 
     @classmethod
     @cache
     def packaged(cls) -> "Tagger":
         with np.load(WEIGHTS, allow_pickle=False) as stored:
-            return cls(stored["weights"].astype(np.int32))
+            lists = Lists(stored["check"], stored["flags"])
+            return cls(stored["weights"], stored["steps"].astype(np.int32), lists)
 
     def find(self, texts: Texts) -> list[Found]:
-        """Names and addresses, each from its first word to its last."""
-        start, end, text = words_of(texts)
-        if not len(start):
+        """Names and addresses, each from its first word to its last; places that follow an address are part of it."""
+        words = Words.of(texts)
+        if not len(words):
             return []
-        tags = _tag(_features(texts.buffer, start, end, text), text, self._weights)
-        found: list[Found] = []
-        last = -2
-        for word in np.flatnonzero(tags).tolist():
-            kind = TAGS[tags[word]]
-            assert kind is not None
-            joined = word == last + 1 and tags[word] == tags[last] and text[word] == text[last]
-            between = texts.buffer[end[last] : start[word]].tobytes() if joined else b""
-            if joined and len(between) <= 6 and (kind is PiiType.ADDRESS or not between.strip(b" .'-")):
-                found[-1] = (found[-1][0], int(end[word]), kind)
-            else:
-                found.append((int(start[word]), int(end[word]), kind))
-            last = word
-        return found
+        tags = self.tags(words)
+        spans = np.empty((len(words), 3), np.int64)
+        count = _spans(words.start, words.end, words.gap, tags, spans)
+        kinds = {NAME: PiiType.PERSON, ADDRESS: PiiType.ADDRESS}
+        return [(start, end, kinds[tag]) for start, end, tag in spans[:count].tolist()]
 
-
-def words_of(texts: Texts) -> tuple[Integers, Integers, Integers]:
-    """First byte, byte after the last and text of each word: letters and digits, and whatever is not ASCII."""
-    size = int(texts.offsets[-1] - texts.offsets[0]) // 2 + len(texts) + 1
-    start, end, text = np.empty(size, np.int64), np.empty(size, np.int64), np.empty(size, np.int64)
-    count = _words(texts.buffer, texts.offsets, start, end, text)
-    return start[:count], end[:count], text[:count]
+    def tags(self, words: Words) -> Bytes:
+        """One of TAGS per word."""
+        flags = self._lists.of_words(words)
+        view = (words.identity, words.prefix, words.suffix, words.shape, words.gap, flags)
+        return _tag(view, self._weights, self._steps)
 
 
 @compiled
-def _words(buffer, offsets, start, end, text):
-    count = 0
-    for index in range(len(offsets) - 1):
-        inside = False
-        for at in range(offsets[index], offsets[index + 1]):
-            byte = buffer[at]
-            is_word = byte >= 128 or 48 <= byte <= 57 or 65 <= byte <= 90 or 97 <= byte <= 122
-            if is_word and not inside:
-                start[count], text[count] = at, index
-            if inside and not is_word:
-                end[count] = at
-                count += 1
-            inside = is_word
-        if inside:
-            end[count] = offsets[index + 1]
-            count += 1
+def _spans(start, end, gap, tags, spans):
+    """Joins words to spans: first byte, byte after the last, NAME or ADDRESS."""
+    count, i, size = 0, 0, len(tags)
+    while i < size:
+        last = i
+        if tags[i] == ADDRESS or tags[i] == ADDRESS_ON:
+            last = _end_of_address(start, end, gap, tags, i)
+            kind = ADDRESS
+        elif tags[i] == NAME or tags[i] == NAME_ON:
+            while last + 1 < size and tags[last + 1] == NAME_ON and gap[last + 1] != BREAK:
+                last += 1
+            kind = NAME
+        else:
+            i += 1
+            continue
+        spans[count, 0], spans[count, 1], spans[count, 2] = start[i], end[last], kind
+        count += 1
+        i = last + 1
     return count
 
 
 @compiled
-def _hash(seed, value):
-    mixed = np.uint64(seed) * np.uint64(0x9E3779B97F4A7C15) ^ np.uint64(value)
-    mixed = (mixed ^ mixed >> np.uint64(29)) * np.uint64(0xBF58476D1CE4E5B9)
-    return mixed ^ mixed >> np.uint64(32)
+def _end_of_address(start, end, gap, tags, first):
+    last, i = first, first + 1
+    while i < len(tags) and gap[i] != BREAK and start[i] - end[i - 1] <= 4:
+        if tags[i] != ADDRESS and tags[i] != ADDRESS_ON and tags[i] != PLACE:
+            break
+        last, i = i, i + 1
+    return last
 
 
 @compiled
-def _features(buffer, start, end, text):
-    """Per word: where the weights of its features stand; the last feature is left for the tag before."""
-    size = len(start)
-    word, shape = np.empty(size + 4, np.uint64), np.empty(size + 4, np.uint64)
-    prefix, suffix = np.empty(size, np.uint64), np.empty(size, np.uint64)
-    gap = np.empty(size + 1, np.uint64)
-    word[:], shape[:], gap[:] = 7, 7, 7
-    for i in range(size):
-        whole, pre, suf, form = np.uint64(11), np.uint64(13), np.uint64(17), np.uint64(min(end[i] - start[i], 6))
-        for at in range(start[i], end[i]):
-            byte = buffer[at]
-            kind = 4 if byte >= 128 else 1 if byte < 58 else 2 if byte < 91 else 3
-            low = byte | 32 if kind == 2 else byte
-            whole = _hash(whole, low)
-            if at < start[i] + 3:
-                pre = _hash(pre, low)
-                form = form * np.uint64(5) + np.uint64(kind)
-            if at >= end[i] - 3:
-                suf = _hash(suf, low)
-        word[i + 2], prefix[i], suffix[i] = whole, pre, suf
-        shape[i + 2] = form * np.uint64(5) + np.uint64(kind)
-        if i and text[i] == text[i - 1]:
-            apart = np.uint64(19)
-            for at in range(end[i - 1], min(start[i], end[i - 1] + 4)):
-                apart = _hash(apart, buffer[at])
-            gap[i] = apart
-    found = np.zeros((size, FEATURES), np.int64)
-    mask = np.uint64((1 << BITS) - 1)
-    for i in range(size):
-        w = i + 2
-        before = i > 0 and text[i] == text[i - 1]
-        after = i + 1 < size and text[i] == text[i + 1]
-        w1 = word[w - 1] if before else np.uint64(1)
-        s1 = shape[w - 1] if before else np.uint64(1)
-        w2 = word[w - 2] if before and i > 1 and text[i] == text[i - 2] else np.uint64(1)
-        n1 = word[w + 1] if after else np.uint64(2)
-        ns = shape[w + 1] if after else np.uint64(2)
-        n2 = word[w + 2] if after and i + 2 < size and text[i] == text[i + 2] else np.uint64(2)
-        g1 = gap[i] if before else np.uint64(3)
-        g2 = gap[i + 1] if after else np.uint64(3)
-        values = (
-            word[w], shape[w], prefix[i], suffix[i], w1, n1, w2, n2, _hash(s1, shape[w]), _hash(shape[w], ns),
-            _hash(w1, word[w]), _hash(word[w], n1), _hash(w1, w2), _hash(w1, shape[w]), _hash(n1, shape[w]),
-            _hash(g1, shape[w]), _hash(g2, shape[w]),
-        )  # fmt: skip
-        for place in range(FEATURES - 1):
-            found[i, place] = np.int64(_hash(place + 101, values[place]) & mask)
-        found[i, FEATURES - 1] = np.int64(_hash(997, _hash(shape[w], g1)) & mask)
-    return found
+def _fill(i, low, high, view, small, line_word, row):
+    """The features of word i of a text that has the words low to high: where their weights stand, into `row`."""
+    identity, prefix, suffix, shape, gap, flags = view
+    word, look, known = identity[i], np.int64(shape[i]), np.int64(flags[i])
+    w1, s1, f1 = np.int64(1), np.int64(30), np.int64(0)
+    w2, f2 = np.int64(1), np.int64(0)
+    n1, ns, nf = np.int64(2), np.int64(31), np.int64(0)
+    n2, nf2 = np.int64(2), np.int64(0)
+    after = np.int64(BREAK)
+    if i > low:
+        w1, s1, f1 = identity[i - 1], np.int64(shape[i - 1]), np.int64(flags[i - 1])
+    if i > low + 1:
+        w2, f2 = identity[i - 2], np.int64(flags[i - 2])
+    if i + 1 < high:
+        n1, ns, nf, after = identity[i + 1], np.int64(shape[i + 1]), np.int64(flags[i + 1]), np.int64(gap[i + 1])
+    if i + 2 < high:
+        n2, nf2 = identity[i + 2], np.int64(flags[i + 2])
+    before = np.int64(gap[i])
+    self = look << 8 | known
+    row[0] = word
+    row[1] = look << 4 | before
+    row[2] = prefix[i]
+    row[3] = suffix[i]
+    row[4] = self
+    row[5] = w1
+    row[6] = n1
+    row[7] = w2
+    row[8] = n2
+    row[9] = mixed(w1, word)
+    row[10] = mixed(word, n1)
+    row[11] = mixed(w2, w1)
+    row[12] = mixed(w1, self)
+    row[13] = mixed(n1, self)
+    row[14] = s1 << 13 | before << 9 | look
+    row[15] = ns << 13 | after << 9 | look
+    row[16] = before << 16 | self
+    row[17] = after << 16 | self
+    row[18] = f1 << 8 | known
+    row[19] = nf << 8 | known
+    row[20] = f1 << 16 | known << 8 | nf
+    row[21] = s1 << 32 | look << 24 | ns << 16 | before << 8 | after
+    row[22] = mixed(w1, n1)
+    row[23] = mixed(line_word, look)
+    row[24] = mixed(w2, self)
+    row[25] = small << 16 | self
+    row[26] = f2 << 24 | f1 << 16 | known << 8 | before
+    row[27] = nf2 << 24 | nf << 16 | known << 8 | after
+    row[28] = before << 24 | after << 16 | self
+    row[29] = s1 << 32 | f1 << 24 | look << 16 | ns << 8 | nf
+    row[30] = 0
+    for place in range(FEATURES):
+        row[place] = mixed(place + 101, row[place]) & ((1 << BITS) - 1)
 
 
 @compiled
-def _best(features, i, before, weights):
-    mask = (1 << BITS) - 1
-    tagged = (features[i, FEATURES - 1] + before * 7919) & mask
-    best, best_score = 0, np.int64(-(1 << 60))
-    for tag in range(3):
-        score = np.int64(weights[tagged, tag])
-        for place in range(FEATURES - 1):
-            score += weights[features[i, place], tag]
-        if score > best_score:
-            best, best_score = tag, score
-    return best
+def _bounds(gap, low):
+    high = low + 1
+    while high < len(gap) and gap[high] != BREAK:
+        high += 1
+    return high
 
 
 @compiled
-def _tag(features, text, weights):
-    tags = np.zeros(len(text), np.int64)
-    before = 3
-    for i in range(len(text)):
-        if i == 0 or text[i] != text[i - 1]:
-            before = 3
-        tags[i] = before = _best(features, i, before, weights)
+def _all_small(shape, low, high):
+    """Whether the text has no capital, so that small letters say nothing."""
+    for i in range(low, high):
+        if shape[i] < 5 and shape[i] != 3:
+            return 0
+    return 1
+
+
+@compiled
+def rows_of(view):
+    """The features of every word, for training."""
+    identity, prefix, suffix, shape, gap, flags = view
+    rows = np.empty((len(gap), FEATURES), np.int64)
+    low = 0
+    while low < len(gap):
+        high = _bounds(gap, low)
+        small, line_word = _all_small(shape, low, high), np.int64(0)
+        for i in range(low, high):
+            if gap[i] == BREAK or gap[i] == LINE:
+                line_word = identity[i]
+            _fill(i, low, high, view, small, line_word, rows[i])
+        low = high
+    return rows
+
+
+@compiled
+def _tag(view, weights, steps):
+    identity, prefix, suffix, shape, gap, flags = view
+    size = len(gap)
+    tags, came_from = np.zeros(size, np.uint8), np.zeros((size, TAGS), np.uint8)
+    row = np.empty(FEATURES, np.int64)
+    best, score = np.empty(TAGS, np.int32), np.empty(TAGS, np.int32)
+    low = 0
+    while low < size:
+        high = _bounds(gap, low)
+        small, line_word = _all_small(shape, low, high), np.int64(0)
+        for i in range(low, high):
+            if gap[i] == BREAK or gap[i] == LINE:
+                line_word = identity[i]
+            _fill(i, low, high, view, small, line_word, row)
+            for tag in range(TAGS):
+                score[tag] = 0
+            for place in range(FEATURES):
+                for tag in range(TAGS):
+                    score[tag] += np.int32(weights[row[place], tag])
+            if i > low:
+                _step(best, score, steps[gap[i]], came_from[i])
+            for tag in range(TAGS):
+                best[tag] = score[tag]
+        tag = np.argmax(best)
+        for i in range(high - 1, low - 1, -1):
+            tags[i] = tag
+            tag = came_from[i, tag]
+        low = high
     return tags
 
 
 @compiled
-def learn(features, text, right, order, rounds):
-    """Averaged perceptron over the words of the texts in order, whose first and last words `order` has."""
-    mask = (1 << BITS) - 1
-    weights, sums = np.zeros((1 << BITS, 3), np.int32), np.zeros((1 << BITS, 3), np.int64)
-    step = 1
-    for _ in range(rounds):
-        for at in range(len(order)):
-            before = 3
-            for i in range(order[at, 0], order[at, 1]):
-                told = _best(features, i, before, weights)
-                if told != right[i]:
-                    for place in range(FEATURES):
-                        where = features[i, place]
-                        if place == FEATURES - 1:
-                            where = (where + before * 7919) & mask
-                        weights[where, right[i]] += 1
-                        weights[where, told] -= 1
-                        sums[where, right[i]] += step
-                        sums[where, told] -= step
-                before = told
-                step += 1
-    return weights - sums / step
+def _step(best, score, steps, came_from):
+    """Adds to each tag's score the best way to it, and keeps that."""
+    for tag in range(TAGS):
+        top, at = best[0] + steps[0, tag], 0
+        for before in range(1, TAGS):
+            it = best[before] + steps[before, tag]
+            if it > top:
+                top, at = it, before
+        score[tag] += top
+        came_from[tag] = at

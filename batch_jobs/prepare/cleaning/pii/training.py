@@ -1,9 +1,11 @@
-"""Makes `names.npz`, the tagger's weights, and measures them. Run by hand; the same versions give the same bytes.
+"""Makes `names.npz`, the tagger's weights, and measures them. Run by hand; the same packages give the same bytes.
 
 python -m batch_jobs.prepare.cleaning.pii.training [--write] [--labelled presidio_research_generated_small.json ...]
 
-Learnt from names and addresses of Faker (MIT) in the sentences below, and from the standard library's docstrings as
-text without names. One sentence in five is held out with all that is made of it.
+Learnt from invented texts (`invented.py`) and from the standard library's docstrings as text without names. One frame
+in five is held out with all that is made of it. Gradients of the conditional likelihood, one text at a time, with
+steps that shrink for each weight (Duchi, Hazan and Singer, 2011: AdaGrad); features are left out at random, so that
+neither frames nor names are learnt by heart.
 """
 
 import argparse
@@ -18,125 +20,38 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-from faker import Faker
+from faker.providers.lorem.en_US import Provider as Lorem
 
-from batch_jobs.prepare.batches import Texts
-from batch_jobs.prepare.cleaning.pii.spans import Found
-from batch_jobs.prepare.cleaning.pii.tagger import TAGS, WEIGHTS, Tagger, _features, learn, words_of
+from batch_jobs.prepare.batches import Flags, Integers, Texts
+from batch_jobs.prepare.cleaning.pii import words as lists_of
+from batch_jobs.prepare.cleaning.pii.invented import Invented, entries, everyday, frames, invent, split
+from batch_jobs.prepare.cleaning.pii.tagger import (
+    ADDRESS,
+    BITS,
+    FEATURES,
+    NAME,
+    OF_NEIGHBOURS,
+    OF_THE_WORD,
+    PLACE,
+    TAGS,
+    WEIGHTS,
+    Tagger,
+    rows_of,
+)
+from batch_jobs.prepare.cleaning.pii.words import BREAK, GAPS, Lists, Words
+from batch_jobs.prepare.compiling import compiled
 from tunesmith.contracts.preparation import PiiType
 
-LOCALES = [
-    "en_US",
-    "en_GB",
-    "en_AU",
-    "en_CA",
-    "en_IN",
-    "en_IE",
-    "de_DE",
-    "de_AT",
-    "de_CH",
-    "fr_FR",
-    "fr_CH",
-    "es_ES",
-    "es_MX",
-    "it_IT",
-    "pt_BR",
-    "pt_PT",
-    "nl_NL",
-    "sv_SE",
-    "da_DK",
-    "no_NO",
-    "fi_FI",
-    "pl_PL",
-    "cs_CZ",
-    "sk_SK",
-    "hu_HU",
-    "ro_RO",
-    "hr_HR",
-    "sl_SI",
-    "tr_TR",
-    "lt_LT",
-    "lv_LV",
-    "et_EE",
-    "el_GR",
-    "ru_RU",
-    "uk_UA",
-]
-MADE, ROUNDS, SEED = 40_000, 5, 20261124
-NEIGHBOURS, LETTERS = (4, 5, 6, 7, 10, 11, 12, 13, 14), (0, 2, 3)
-"""Features that are left out at random, so that neither the few sentences nor the names are learnt by heart."""
-SENTENCES = r"""
-My name is {name} and I live at {address}.
-My name is {first}, but my friends call me {first}.
-Hi, this is {name}. Please send the parcel to {address}
-Dear {name},\n\nThank you for your letter of {month}.
-Dear {title} {last},\nyour order has left our warehouse in {city}.
-{name} lives at {street} in {city}.
-{first} lives on {street}.
-Ship to:\n{name}\n{street}\n{city} {zip}\n{country}
-Billing address: {name}\n{number} {street} {unit}\n{city}\n{zip}
-{name}\n{company}\n{street}\n{unit}\n{city}\n{country} {zip}
-Please change my address to {address}, and tell {name}.
-I moved from {address} to {address}.
-{title} {last} was born in {city} and works for {company}.
-{title} {name} is a teacher who grew up in {city}.
-The meeting between {name} and {name} takes place in {city} on {month} 3.
-{first} gave {first} his new address: {street}, {city}
-Could you ask {first} {last} whether {first} has called?
-The book was written by {name} and published by {company}.
-{name} (born in {country}) is an actor, best known for the film of {month} 1998.
-A song by {name}, sung by {first}, recorded in {city}.
-Kind regards,\n{name}\n{company}
-Best wishes,\n{first}
-Patient: {name}\nAddress: {address}\nCountry: {country}
-customer {lower_name} of {lower_street} asks for her balance
-my husband {lower_name} and i moved to {city}
-name: {lower_name}\naddress: {lower_street}, {zip}
-My zip code is {zip}. Do you deliver to {city}?
-ZIP: {zip}
-Postcode {zip}, house {number}
-The office of {company} is at {street}, {city}, {country}.
-We will meet on Monday at {company}, {number} {street}, {city}.
-As {name} said, "{first} will never agree".
-Said {first}: the trip to {country} was wonderful.
-{name}'s account is locked; {first} cannot pay.
-It is under my wife's name, {name}.
-Who is {name}? {first} was the first president of {company}.
-Our new manager {first} comes from {company} in {city}.
-Contact {name} for tickets to {city}.
-Is {name} there? No, {first} has left.
-I work for {company}.
-We fly from {city} to {city} in {month}, then to {country}.
-How do I reset my password? The Settings page of {company} shows an error.
-Article {number} of the Treaty on {country} was signed in {city} in {year}.
-The card ending in {number} expires in {month} {year}.
-{company} was founded in {year} in {city}, {country}.
-What is the capital of {country}? The capital of {country} is {city}.
-I love {city} in {month}. There were {number} people at the Museum of {country}.
-When: {year}-06-28 14:48:14\nWhere: {city}
-CAN I SPEAK TO A MANAGER? My order {number} is late!
-The {company} conference starts on Tuesday, {month} 12, with talks by {name} and Professor {last}.
-Sent by {first} {last} <info>, cc {first}
-The package for {last} goes to {number} {street}, {unit}, {city}.
-Here is {first}'s address:\n\n{street}\n{city}, {zip}
-My bill still goes to {street}, {zip} {city}.
-""".strip().splitlines()
-MONTHS = [
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-]
+MADE, ROUNDS, SEED = 80_000, 5, 20261124
+RATE, LEVELS = 0.15, 20
+STRANGE = 0.1
+UNCOMMON = 0.2
+"""Share of words in small letters that are learnt as if no list of common words had them: real texts have more words
+than the list. Of others a quarter as many."""
+WITHOUT_LISTS, WITHOUT_WORD, WITHOUT_NEIGHBOUR = 0.35, 0.3, 0.35
+"""Shares of words that are learnt as if no list of names had them, without their letters, without a neighbour's."""
 
-Labelled = tuple[str, list[Found]]
+Labelled = Invented
 
 
 def main() -> None:
@@ -147,83 +62,76 @@ def main() -> None:
     if os.environ.get("PYTHONHASHSEED") != "0":  # some of Faker's lists are sets, whose order it decides
         os.environ["PYTHONHASHSEED"] = "0"
         os.execv(sys.executable, [sys.executable, "-m", __spec__.name, *sys.argv[1:]])
-    held_out = [sentence for place, sentence in enumerate(SENTENCES) if place % 5 == 2]
-    learnt = [sentence for sentence in SENTENCES if sentence not in held_out]
+    learnt, held_out = split(frames())
     if asked.write:
-        plain: list[Labelled] = [(text, []) for text in docstrings()]
-        write([*made(learnt, MADE, SEED), *plain[: len(plain) * 4 // 5]])
-    report("sentences that were held out", made(held_out, 4_000, SEED + 1))
+        write(invent(learnt, MADE, SEED, STRANGE), list(docstrings()))
+    report("frames that were held out", invent(held_out, 4_000, SEED + 1))
     for file in asked.labelled:
         report(file.name, list(labelled(file)))
 
 
-def made(sentences: Sequence[str], count: int, seed: int) -> list[Labelled]:
-    """So many texts of these sentences, each with the spans of its names and addresses in bytes."""
-    chance = random.Random(seed)
-    fakers = [Faker(locale) for locale in LOCALES]
-    for place, faker in enumerate(fakers):
-        faker.seed_instance(seed + place)
-    return [_fill(chance.choice(sentences), chance.choice(fakers), chance) for _ in range(count)]
+def write(examples: list[Invented], prose: list[str], weights_file: Path = WEIGHTS) -> None:
+    """Learn in a fixed order and keep a byte a weight."""
+    lists = made_lists(prose)
+    examples = [*examples, *(Invented(text, []) for text in prose[: len(prose) * 4 // 5])]
+    random.Random(SEED).shuffle(examples)
+    texts = Texts.of([made.text for made in examples])
+    words = Words.of(texts)
+    right = _tags_of(examples, texts, words)
+    chance = np.random.default_rng(SEED)
+    flags = lists.of_words(words)
+    unknown = chance.random(len(words)) < WITHOUT_LISTS
+    flags[unknown] &= np.uint8(0xFF & ~(lists_of.FIRST_NAME | lists_of.LAST_NAME | lists_of.PLACE))
+    share = np.where(words.shape == lists_of.SMALL, UNCOMMON, UNCOMMON / 4)
+    flags[chance.random(len(words)) < share] &= np.uint8(0xFF & ~lists_of.COMMON)
+    rows = rows_of((words.identity, words.prefix, words.suffix, words.shape, words.gap, flags)).astype(np.int32)
+    first = np.flatnonzero(words.gap == BREAK)
+    order = np.stack([first, np.append(first[1:], len(words))], axis=1)
+    weights = np.zeros((1 << BITS, TAGS), np.float32)
+    steps = np.zeros((GAPS, TAGS, TAGS), np.float32)
+    squares, squares_of_steps = np.full_like(weights, 1e-3), np.full_like(steps, 1e-3)
+    dropped = np.zeros(FEATURES, np.float64)
+    dropped[list(OF_THE_WORD)], dropped[list(OF_NEIGHBOURS)] = WITHOUT_WORD, WITHOUT_NEIGHBOUR
+    for turn in range(ROUNDS):
+        chance.shuffle(order)
+        learn(rows, words.gap, right, order, dropped, weights, steps, squares, squares_of_steps, RATE, SEED + turn)
+    scale = LEVELS / np.quantile(np.abs(weights[weights != 0]), 0.9995)
+    small = np.clip(np.round(weights * scale), -LEVELS, LEVELS).astype(np.int8)
+    rounded = np.clip(np.round(steps * scale), -(1 << 15) + 1, (1 << 15) - 1).astype(np.int16)
+    np.savez_compressed(weights_file, weights=small, steps=rounded, check=lists.check, flags=lists.flags)
+    Tagger.packaged.cache_clear()
 
 
-def _fill(sentence: str, faker: Faker, chance: random.Random) -> Labelled:
-    text, spans = "", []
-    for part in re.split(r"(\{\w+\})", sentence.replace("\\n", "\n")):
-        if not part.startswith("{"):
-            text += part
-            continue
-        value, kind = _value(part[1:-1], faker, chance)
-        if kind:
-            start = len(text.encode())
-            spans.append((start, start + len(value.encode()), kind))
-        text += value
-    if chance.random() < 0.1:
-        lower = text.lower()
-        text = lower if len(lower.encode()) == len(text.encode()) else text
-    return text, spans
+def made_lists(prose: Sequence[str]) -> Lists:
+    """Names, places and so on of the packages, and the words that documentation writes in small letters."""
+    learnt, _ = split(frames())
+    written = [*prose, *(re.sub(r"\{\w+\}", "", frame) for frame in learnt), " ".join([*Lorem.word_list, *everyday()])]
+    common = {word for text in written for word in re.findall(r"(?<![\w.])[a-z]{2,}(?![\w(])", text)}
+    known = {part: list(values) for part, values in entries().items()}
+    return Lists.of(
+        {
+            lists_of.FIRST_NAME: known["first"],
+            lists_of.LAST_NAME: known["last"],
+            lists_of.PLACE: known["place"],
+            lists_of.COMMON: sorted(common),
+            lists_of.STREET: known["street"],
+            lists_of.COMPANY: known["company"],
+            lists_of.TITLE: known["title"],
+            lists_of.DATE: known["date"],
+        }
+    )
 
 
-def _value(slot: str, faker: Faker, chance: random.Random) -> tuple[str, PiiType | None]:
-    person, address = PiiType.PERSON, PiiType.ADDRESS
-    number = str(chance.randint(1, chance.choice((99, 999, 9999))))
-    unit = f"{chance.choice(('Apt.', 'Suite', 'Unit', 'Flat', 'Apartment'))} {chance.randint(1, 999)}"
-    street = chance.choice((faker.street_address().replace("\n", ", "), f"{number} {faker.street_name()}"))
-    match slot:
-        case "name":
-            first, last = faker.first_name(), faker.last_name()
-            initial = chance.choice("ABCDEFGHJKLMNPRSTVW")
-            return chance.choice((*[f"{first} {last}"] * 3, f"{first} {initial}. {last}")), person
-        case "lower_name":
-            return f"{faker.first_name()} {faker.last_name()}".lower(), person
-        case "first":
-            return faker.first_name(), person
-        case "last":
-            return faker.last_name(), person
-        case "street":
-            return street, address
-        case "lower_street":
-            return street.lower(), address
-        case "address":
-            parts = [street, *([unit] if chance.random() < 0.3 else []), f"{faker.city()} {faker.postcode()}"]
-            return chance.choice((", ", "\n", " ")).join(parts), address
-        case "unit":
-            return unit, address
-        case "zip":
-            return faker.postcode(), address
-        case "city":
-            return faker.city(), None
-        case "country":
-            return faker.country(), None
-        case "company":
-            return faker.company(), None
-        case "title":
-            return chance.choice(("Mr.", "Mrs.", "Ms.", "Dr.", "Professor")), None
-        case "month":
-            return chance.choice(MONTHS), None
-        case "year":
-            return str(chance.randint(1900, 2030)), None
-        case _:
-            return number, None
+def _tags_of(examples: Sequence[Invented], texts: Texts, words: Words) -> Integers:
+    right = np.zeros(len(words), np.int64)
+    for index, made in enumerate(examples):
+        for first, last, tag in made.spans:
+            at = np.searchsorted(words.start, texts.offsets[index] + first)
+            until = np.searchsorted(words.start, texts.offsets[index] + last)
+            right[at:until] = tag + 1 if tag in (NAME, ADDRESS) else tag
+            if at < until:
+                right[at] = tag
+    return right
 
 
 def docstrings() -> Iterator[str]:
@@ -237,74 +145,145 @@ def docstrings() -> Iterator[str]:
                 yield text[:1000]
 
 
-def write(examples: list[Labelled]) -> None:
-    """Learn in a fixed order and keep a byte a weight."""
-    random.Random(SEED).shuffle(examples)
-    texts = Texts.of([text for text, _ in examples])
-    start, end, text = words_of(texts)
-    right = np.zeros(len(start), np.int64)
-    for index, (_, spans) in enumerate(examples):
-        for first, last, kind in spans:
-            at = np.searchsorted(start, texts.offsets[index] + first)
-            until = np.searchsorted(start, texts.offsets[index] + last)
-            right[at:until] = TAGS.index(kind)
-    bounds = np.searchsorted(text, np.arange(len(texts) + 1))
-    order = np.stack([bounds[:-1], bounds[1:]], axis=1)
-    features = _features(texts.buffer, start, end, text)
-    chance = np.random.default_rng(SEED)
-    for columns, share in ((NEIGHBOURS, 0.4), (LETTERS, 0.15)):
-        features[np.ix_(np.flatnonzero(chance.random(len(start)) < share), columns)] = 0
-    weights = learn(features, text, right, order, ROUNDS)
-    scale = 127 / np.quantile(np.abs(weights[weights != 0]), 0.999)
-    np.savez_compressed(WEIGHTS, weights=np.clip(np.round(weights * scale), -127, 127).astype(np.int8))
-    Tagger.packaged.cache_clear()
+@compiled
+def learn(rows, gap, right, order, dropped, weights, steps, squares, squares_of_steps, rate, seed):
+    """One pass over the texts whose first and last words `order` has. Changes weights, steps and sums of squares."""
+    np.random.seed(seed)
+    longest = 0
+    for at in range(len(order)):
+        longest = max(longest, order[at, 1] - order[at, 0])
+    score, forth, back = np.empty((longest, TAGS)), np.empty((longest, TAGS)), np.empty((longest, TAGS))
+    kept = np.empty((longest, FEATURES), np.int64)
+    number = np.empty(longest, np.int64)
+    change = np.empty(TAGS)
+    ways = np.empty((TAGS, TAGS))
+    for at in range(len(order)):
+        low, size = order[at, 0], order[at, 1] - order[at, 0]
+        for i in range(size):
+            number[i] = 0
+            score[i] = 0.0
+            for place in range(FEATURES):
+                if dropped[place] > 0 and np.random.random() < dropped[place]:
+                    continue
+                row = rows[low + i, place]
+                kept[i, number[i]] = row
+                number[i] += 1
+                for tag in range(TAGS):
+                    score[i, tag] += weights[row, tag]
+        whole = _forth(score, steps, gap, low, size, forth)
+        _back(score, steps, gap, low, size, back)
+        for i in range(size):
+            for tag in range(TAGS):
+                change[tag] = (1.0 if tag == right[low + i] else 0.0) - np.exp(forth[i, tag] + back[i, tag] - whole)
+            for place in range(number[i]):
+                row = kept[i, place]
+                for tag in range(TAGS):
+                    squares[row, tag] += change[tag] * change[tag]
+                    weights[row, tag] += rate * change[tag] / np.sqrt(squares[row, tag])
+            if i:
+                kind = gap[low + i]
+                for one in range(TAGS):
+                    for two in range(TAGS):
+                        likely = forth[i - 1, one] + steps[kind, one, two] + score[i, two] + back[i, two] - whole
+                        ways[one, two] = -np.exp(likely)
+                ways[right[low + i - 1], right[low + i]] += 1.0
+                for one in range(TAGS):
+                    for two in range(TAGS):
+                        it = ways[one, two]
+                        squares_of_steps[kind, one, two] += it * it
+                        steps[kind, one, two] += rate * it / np.sqrt(squares_of_steps[kind, one, two])
+
+
+@compiled
+def _log_sum(values):
+    top = values.max()
+    return top + np.log(np.exp(values - top).sum())
+
+
+@compiled
+def _forth(score, steps, gap, low, size, forth):
+    """Log of the weight of all ways to each tag of each word; returns that of all ways to the end."""
+    forth[0] = score[0]
+    for i in range(1, size):
+        for tag in range(TAGS):
+            forth[i, tag] = score[i, tag] + _log_sum(forth[i - 1] + steps[gap[low + i], :, tag])
+    return _log_sum(forth[size - 1])
+
+
+@compiled
+def _back(score, steps, gap, low, size, back):
+    """Log of the weight of all ways from each tag of each word to the end."""
+    back[size - 1] = 0.0
+    for i in range(size - 2, -1, -1):
+        for tag in range(TAGS):
+            back[i, tag] = _log_sum(steps[gap[low + i + 1], tag] + score[i + 1] + back[i + 1])
 
 
 def labelled(file: Path) -> Iterator[Labelled]:
-    kinds = {"PERSON": PiiType.PERSON, "ADDRESS": PiiType.ADDRESS, "STREET_ADDRESS": PiiType.ADDRESS}
+    """Rows of presidio-research. Postcodes are addresses; places are kept, for report()."""
+    kinds = {
+        "PERSON": NAME,
+        "ADDRESS": ADDRESS,
+        "STREET_ADDRESS": ADDRESS,
+        "ZIP_CODE": ADDRESS,
+        "LOCATION": PLACE,
+        "GPE": PLACE,
+    }
     for row in json.loads(file.read_text()):
         text = row["full_text"]
-        yield (
+        yield Labelled(
             text,
             [
                 (
-                    len(text[: s["start_position"]].encode()),
-                    len(text[: s["end_position"]].encode()),
-                    kinds[s["entity_type"]],
+                    len(text[: span["start_position"]].encode()),
+                    len(text[: span["end_position"]].encode()),
+                    kinds[span["entity_type"]],
                 )
-                for s in row["spans"]
-                if s["entity_type"] in kinds
+                for span in row["spans"]
+                if span["entity_type"] in kinds
             ],
         )
 
 
-def report(name: str, examples: list[Labelled]) -> None:
-    """Of the spans, how many are covered by half or more; of the bytes, how many leak; of what is told, how much is."""
-    texts = Texts.of([text for text, _ in examples])
+def report(name: str, examples: Sequence[Labelled]) -> None:
+    """A line of figures for names and one for addresses.
+
+    recall: of the labelled spans, how many are covered by half or more. precision: of the spans told, how many are
+    covered by labelled ones by half or more. A place that stands in an address span which touches a labelled address
+    counts as labelled, for labels differ on whether it belongs to the address; `strict` is without this. leaked: of
+    the bytes of labelled spans, how many no span of their type covers.
+    """
+    texts = Texts.of([made.text for made in examples])
     found = Tagger.packaged().find(texts)
-    for kind in TAGS[1:]:
-        told, truth = np.zeros(len(texts.buffer), np.bool_), np.zeros(len(texts.buffer), np.bool_)
-        spans = [
-            (texts.offsets[i] + s, texts.offsets[i] + e)
-            for i, (_, of) in enumerate(examples)
-            for s, e, k in of
-            if k is kind
-        ]
-        ours = [(s, e) for s, e, k in found if k is kind]
-        for s, e in ours:
-            told[s:e] = True
-        for s, e in spans:
-            truth[s:e] = True
-        if not spans or not ours:
-            print(f"{name}: {kind} {len(spans)} spans, {len(ours)} told")
-            continue
+    place = _covered(texts, _spans_of(texts, examples, PLACE))
+    for kind, tag in ((PiiType.PERSON, NAME), (PiiType.ADDRESS, ADDRESS)):
+        spans = _spans_of(texts, examples, tag)
+        ours = [(start, end) for start, end, type_ in found if type_ is kind]
+        told, truth = _covered(texts, ours), _covered(texts, spans)
+        lenient = truth | place if tag == ADDRESS else truth
         recall = np.mean([told[s:e].mean() >= 0.5 for s, e in spans])
-        precision = np.mean([truth[s:e].mean() >= 0.5 for s, e in ours])
-        leak = 1 - told[truth].mean()
+        precision = np.mean([truth[s:e].any() and lenient[s:e].mean() >= 0.5 for s, e in ours])
+        strict = np.mean([truth[s:e].mean() >= 0.5 for s, e in ours])
         print(
-            f"{name}: {kind} recall {recall:.3f}, precision {precision:.3f}, "
-            f"bytes leaked {leak:.3f}, {len(spans)} spans"
+            f"{name}: {kind} recall {recall:.3f}, precision {precision:.3f} (strict {strict:.3f}), "
+            f"bytes leaked {1 - told[truth].mean():.3f}, {len(spans)} spans, {len(ours)} told"
         )
+
+
+def _spans_of(texts: Texts, examples: Sequence[Labelled], tag: int) -> list[tuple[int, int]]:
+    return [
+        (int(offset) + start, int(offset) + end)
+        for offset, made in zip(texts.offsets, examples, strict=False)
+        for start, end, what in made.spans
+        if what == tag
+    ]
+
+
+def _covered(texts: Texts, spans: Sequence[tuple[int, int]]) -> Flags:
+    covered = np.zeros(len(texts.buffer), np.bool_)
+    for start, end in spans:
+        covered[start:end] = True
+    return covered
 
 
 if __name__ == "__main__":
