@@ -11,6 +11,7 @@ from batch_jobs.prepare.batches import RowBatch
 from batch_jobs.prepare.canonical import Row, Turn
 from batch_jobs.prepare.deduplicating.fingerprints import Hashes, fingerprints
 from batch_jobs.prepare.deduplicating.signatures import PLACES, Signatures, Template, signatures
+from batch_jobs.prepare.writing import PARTS_OF_ROW
 from tunesmith.contracts.datasets import RowFormat
 
 
@@ -34,8 +35,9 @@ class Frozen:
     @classmethod
     def read(cls, file: Path) -> "Frozen":
         """From the test split's Parquet file."""
-        table = pq.read_table(file, columns=["messages"])
-        return cls.of([_row(messages) for messages in table.column("messages").to_pylist()])
+        parts = [name for name in PARTS_OF_ROW if name in pq.read_schema(file).names]
+        columns = pq.read_table(file, columns=parts).to_pydict().values()
+        return cls.of([Row(RowFormat.CHAT, *map(_turns, row)) for row in zip(*columns, strict=True)])
 
     def signed(self, templates: Sequence[Template]) -> Signatures:
         """Its signatures under each of the templates: rows are compared with those of their own file's template."""
@@ -43,8 +45,7 @@ class Frozen:
         return np.concatenate([np.empty((0, PLACES), np.uint16), *(signed[own] for signed, own in found)])
 
 
-def _row(messages: list[dict[str, str]]) -> Row:
-    turns = tuple(
+def _turns(messages: list[dict[str, str]]) -> tuple[Turn, ...]:
+    return tuple(
         Turn(message["role"], message["content"], trained=message["role"] == "assistant") for message in messages
     )
-    return Row(RowFormat.CHAT, turns)

@@ -137,7 +137,7 @@ class Scanner:
         """A scan that was made for another version of the dataset, as it would be made for this one."""
         batch, facts = scanned.batch, scanned.facts
         batch.learnable = self._learnable(batch, fingerprints(batch))
-        facts.learnable = _any_in_row(batch.learnable, batch.first)
+        facts.learnable = _teaches(batch)
         facts.source = np.full(len(batch), source, np.int32)
 
     def _redacted(self, batch: RowBatch) -> tuple[RowBatch, Counter[PiiType], NDArray[np.bool_]]:
@@ -152,7 +152,7 @@ class Scanner:
             fingerprint=prints.row,
             prompt=prints.prompt,
             group=self._groups(batch, prints),
-            learnable=_any_in_row(batch.learnable, batch.first),
+            learnable=_teaches(batch),
             comparable=comparable,
             contaminated=self._evaluations.are_in(batch.row_texts) if self._evaluations else np.zeros(rows, np.bool_),
             refused=np.zeros(rows, np.uint8),
@@ -275,6 +275,11 @@ def _head(block: Block, size: int) -> Block:
 def _count_formats(batch: RowBatch) -> Counter[RowFormat]:
     counts = np.bincount(batch.format, minlength=len(FORMATS)).tolist()
     return Counter({FORMATS[code]: count for code, count in enumerate(counts) if count})
+
+
+def _teaches(batch: RowBatch) -> NDArray[np.bool_]:
+    """Whether anything in the row is learnt; of a prompt alone, what the model itself answers to it is."""
+    return _any_in_row(batch.learnable, batch.first) | (batch.format == FORMATS.index(RowFormat.PROMPT_ONLY))
 
 
 def _any_in_row(flags: NDArray[np.bool_], first: Integers) -> NDArray[np.bool_]:

@@ -24,7 +24,7 @@ from tunesmith.contracts.datasets import Source
 from tunesmith.contracts.identity import digest
 from tunesmith.contracts.recipes import PrepareRecipe
 
-GENERATION = 1
+GENERATION = 2
 """To be raised when scanning gives other results for the same file."""
 AFTER_SCANNING = {
     "validation_fraction": ...,

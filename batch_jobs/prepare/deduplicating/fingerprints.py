@@ -27,7 +27,8 @@ class Fingerprints:
     row: Hashes
     """[rows, 2]: 128 bits of all that a row is."""
     prompt: Hashes
-    """[rows]: of all that stands before the last assistant's turn; of the whole row where there is none."""
+    """[rows]: of all that stands before the answer that ends the row, or before the two answers of a pair; of the
+    whole row where it has no answer, or nothing stands before it."""
     before: Hashes
     """[segments]: of all that stands before the segment in its row."""
 
@@ -63,11 +64,16 @@ def _fold_extras(row: Hashes, extras: Extras) -> None:
 def _fingerprint(buffer, offsets, role, part, trained, first, row, prompt, before):
     for index in range(len(first) - 1):
         high, low = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F)
-        weights, answered = np.uint64(0), False
+        weights, answered, paired = np.uint64(0), False, False
         for segment in range(first[index], first[index + 1]):
             before[segment] = high
-            if role[segment] == ASSISTANT and part[segment] == 0:
-                prompt[index], answered = high, True
+            if part[segment] == 0:
+                answered = role[segment] == ASSISTANT and segment > first[index]
+                if answered:
+                    prompt[index] = high
+            elif not paired:
+                paired, answered = True, segment > first[index]
+                prompt[index] = high
             start, end = _strip(buffer, offsets[segment], offsets[segment + 1])
             one, two = murmur(buffer, start, end, np.uint64(role[segment]) * np.uint64(8) + np.uint64(part[segment]))
             if role[segment] == ASSISTANT and not trained[segment]:
