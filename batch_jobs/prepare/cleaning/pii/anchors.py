@@ -48,13 +48,14 @@ _PLAIN, _DIGIT, _WORD, _AT, _COLON, _EQUALS = range(6)
 _HEX, _ALPHA, _ALNUM, _NAME, _HOST, _SECRET, _FIRST = 1, 2, 4, 8, 16, 32, 64
 
 
-def find_anchors(texts: Texts, words: Integers) -> tuple[Integers, Integers, Integers]:
+def find_anchors(texts: Texts, words: Integers, asked: int) -> tuple[Integers, Integers, Integers]:
     """Windows in the order of the buffer: first byte, byte after the last, what is possible there (`shapes`).
 
-    `words` are the words that announce values (`kinds.announcing`). No window crosses a text's end.
+    `words` are the words that announce values (`kinds.announcing`), `asked` the shapes that matter. No window
+    crosses a text's end.
     """
     size = 64 + int(texts.offsets[-1] - texts.offsets[0]) // 256
-    tables = (_classes(), _sets(), _prefixes(), words)
+    tables = (_classes(), _sets(), _prefixes(), words, np.int64(asked))
     while True:
         start, end, shapes = (np.empty(size, np.int64) for _ in range(3))
         count = _scan(texts.buffer, texts.offsets, tables, (start, end, shapes))
@@ -114,7 +115,7 @@ def _add(buffer, low, high, first, last, shapes, out, count):
 
 @compiled
 def _scan(buffer, offsets, tables, out):
-    classes, sets, prefixes, words = tables
+    classes, sets, prefixes, words, asked = tables
     count = 0
     for text in range(len(offsets) - 1):
         low, high = offsets[text], offsets[text + 1]
@@ -133,7 +134,7 @@ def _scan(buffer, offsets, tables, out):
             if kind == _DIGIT:
                 if at - last > DIGITS_APART:
                     if digits >= LEAST_DIGITS or (digits >= LEAST_DOTTED and dots >= 3):
-                        count = _digits(buffer, low, high, first, last + 1, sets, words, out, count)
+                        count = _digits(buffer, low, high, first, last + 1, sets, words, asked, out, count)
                     first, digits, dots = at, 0, 0
                 elif at - last == 2 and buffer[at - 1] == 46:
                     dots += 1
@@ -162,19 +163,21 @@ def _scan(buffer, offsets, tables, out):
         if high - run >= SHORT_RUN and _is_long(buffer, run, high, run_digits):
             count = _run(buffer, low, high, run, high, run_digits, sets, prefixes, words, out, count)
         if digits >= LEAST_DIGITS or (digits >= LEAST_DOTTED and dots >= 3):
-            count = _digits(buffer, low, high, first, last + 1, sets, words, out, count)
+            count = _digits(buffer, low, high, first, last + 1, sets, words, asked, out, count)
     return count
 
 
 @compiled
-def _digits(buffer, low, high, first, end, sets, words, out, count):
+def _digits(buffer, low, high, first, end, sets, words, asked, out, count):
     """Each group of digits in [first, end) from which a value may go on."""
     at = first
     while at < end:
         shapes, stop = groups.shapes_from(buffer, low, high, at)
+        shapes &= asked
+        if shapes & groups.ANNOUNCED:
+            told = groups.announced(buffer, low, high, at, stop, words) & asked
+            shapes = shapes | told if told else shapes & ~groups.ANNOUNCED
         if shapes:
-            if shapes & groups.ANNOUNCED:
-                shapes |= groups.announced(buffer, low, high, at, stop, words)
             last = min(end, stop + AROUND) + AROUND
             count = _add(buffer, low, high, at - BEFORE_DIGITS, last, shapes, out, count)
         while at < end and 48 <= buffer[at] <= 57:

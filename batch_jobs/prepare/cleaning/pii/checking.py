@@ -18,6 +18,12 @@ from stdnum.it import codicefiscale
 
 Check = Callable[[str], bool]
 
+ISSUED = re.compile(
+    r"4(?:\d{12}|\d{15}|\d{18})$|5[0-8]\d{14}$|2(?:2[2-9]|[3-6]\d|7[01]|720)\d{12,13}$|3[47]\d{13}$"
+    r"|3(?:0[0-59]|[689])\d{11,16}$|35\d{14}$|6\d{15,18}$|1800\d{11}$|2131\d{11}$|5[06-8]\d{10,17}$|220[0-4]\d{12}$"
+)
+SHORT_ISSUED = re.compile(r"5[06-8]|6|0604")
+
 BECH32 = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
 REGIONS = ("US", "GB", "DE", "FR", "ES", "IT", "NL", "IN", "AU", "BR", "CH", "SE", "JP", "MX")
 """Whose national forms are known where a number has no country code."""
@@ -25,19 +31,14 @@ REGIONS = ("US", "GB", "DE", "FR", "ES", "IT", "NL", "IN", "AU", "BR", "CH", "SE
 
 def is_card(value: str) -> bool:
     """Luhn, a known issuer's first digits and the length that goes with them (ISO/IEC 7812)."""
-    digits = re.sub(r"\D", "", value)
-    issuer = re.match(
-        r"4(?:\d{12}|\d{15}|\d{18})$|5[0-8]\d{14}$|2(?:2[2-9]|[3-6]\d|7[01]|720)\d{12,13}$|3[47]\d{13}$"
-        r"|3(?:0[0-59]|[689])\d{11,16}$|35\d{14}$|6\d{15,18}$|1800\d{11}$|2131\d{11}$|5[06-8]\d{10,17}$|220[0-4]\d{12}$",
-        digits,
-    )
-    return issuer is not None and len(set(digits)) > 1 and stdnum.luhn.is_valid(digits)
+    digits = value.replace(" ", "").replace("-", "")
+    return ISSUED.match(digits) is not None and len(set(digits)) > 1 and stdnum.luhn.is_valid(digits)
 
 
 def is_short_card(value: str) -> bool:
     """Maestro's cards of 12 digits."""
-    digits = re.sub(r"\D", "", value)
-    return re.match(r"5[06-8]|6|0604", digits) is not None and stdnum.luhn.is_valid(digits)
+    digits = value.replace(" ", "").replace("-", "")
+    return SHORT_ISSUED.match(digits) is not None and stdnum.luhn.is_valid(digits)
 
 
 def is_iban(value: str) -> bool:

@@ -48,7 +48,7 @@ class Detector:
         return Spans.of(_unless_redacted(without_overlaps(ranked), texts), texts.offsets)
 
     def _structured(self, texts: Texts) -> list[tuple[int, int, int, PiiType]]:
-        starts, ends, possible = find_anchors(texts, announcing())
+        starts, ends, possible = find_anchors(texts, announcing(), self._asked)
         possible &= self._asked
         chosen = np.flatnonzero(possible)
         if not len(chosen):

@@ -125,19 +125,47 @@ def _is_ipv4(sizes, value):
 
 @compiled
 def _cards(buffer, high, begin, sizes, marks, value, count):
-    """Whether 12 to 19 digits from here on, with blanks and dashes between, end a group and pass Luhn's check."""
-    if value[0] == 9 or value[0] == 7 or value[0] == 8:
+    """Whether 12 digits from here on, or the most of up to 19 that end a group, may be a card and pass Luhn's check.
+
+    Blanks and dashes may stand between them; no letter and no dash with a digit may follow.
+    """
+    if value[0] > 6:
         return 0
-    shapes, digits = 0, 0
+    shapes, digits, longest, at = 0, 0, 0, begin
     for group in range(count):
         digits += sizes[group]
+        at += sizes[group] + 1  # behind the mark
         if digits > 19:
             break
-        if digits >= 12 and _luhn(value, digits):
-            shapes |= SHORT_CARD if digits == 12 else CARD
+        if digits >= 12 and marks[group] != _DASH and (marks[group] or at > high or not _is_word(buffer[at - 1])):
+            if digits > 12:
+                longest = digits
+            elif _is_issued(value, 12) and _luhn(value, 12):
+                shapes |= SHORT_CARD
         if marks[group] != _SPACE and marks[group] != _DASH:
             break
+    if longest and _is_issued(value, longest) and _luhn(value, longest):
+        shapes |= CARD
     return shapes
+
+
+@compiled
+def _is_issued(value, digits):
+    """Whether an issuer may have numbers of this length: wider than `checking.is_card`, which decides."""
+    first, second = value[0], value[1]
+    if digits == 12:
+        return first == 0 or first == 5 or first == 6
+    if first == 1:
+        return digits == 15 and second == 8
+    if first == 2:
+        return 15 <= digits <= 17
+    if first == 3:
+        return digits == 15 or (digits == 16 and second == 5) or (digits >= 13 and second in (0, 6, 8, 9))
+    if first == 4:
+        return digits in (13, 16, 19)
+    if first == 5:
+        return digits == 16 or second in (0, 6, 7, 8)
+    return first == 6 and digits >= 16
 
 
 @compiled
