@@ -1,16 +1,25 @@
 """The whole job, whatever the rows are, whatever runs it, and whatever stops it."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from batch_jobs.harness.main import JobContext
+from batch_jobs.prepare import threads
 from batch_jobs.prepare.canonical import Row, Turn
+from batch_jobs.prepare.reading import json_lines
+from batch_jobs.prepare.spool import Spool
 from tests.support.preparing import EASY, Workplace, jsonl
-from tunesmith.contracts.datasets import DatasetKind, RowFormat, Split
-from tunesmith.contracts.jobs import ExitCode
-from tunesmith.contracts.preparation import ReadRecipe
+from tunesmith.contracts.datasets import DatasetKind, DropReason, RowFormat, Split
+from tunesmith.contracts.jobs import ExitCode, PrepareParams
+from tunesmith.contracts.preparation import DecontaminateRecipe, DeduplicateRecipe, ReadRecipe
 
 ROWS = 100
 ROOMY = EASY.model_copy(update={"max_line_bytes": 100_000})
@@ -195,3 +204,136 @@ def test_answers_to_one_prompt_are_all_in_one_split(place: Workplace, name: str)
     ]
     assert all(manifest.splits[split].rows for split in Split)
     assert sum(map(len, asked_in)) == ROWS == len(set.union(*asked_in))
+
+
+def chats(count: int, start: int = 0) -> bytes:
+    """Rows that are alike in nothing, some of them twice or nearly so, some of them bad."""
+    words = ["amber", "birch", "cedar", "delta", "ember", "fjord", "gorse", "heath", "islet", "jetty", "knoll", "larch"]
+    rows = []
+    for n in range(start, start + count):
+        said = " ".join(words[(n * 7 + k * k * (n % 5 + 1)) % 12] + str(n * k) for k in range(30))
+        rows.append({"messages": [user(f"{said}, mail a{n}@example.org?"), assistant(f"Answer {n}: {said[::-1]}")]})
+    near = [{"messages": [user(f"Please: {row['messages'][0]['content']}"), row["messages"][1]]} for row in rows[::7]]
+    lines = [json.dumps(row).encode() for row in [*rows, *rows[::9], *near]]
+    lines[::31] = [b'{"cut' for _ in lines[::31]]
+    return b"\n".join(lines)
+
+
+def bytes_of(params: PrepareParams) -> dict[str, bytes]:
+    """All files of the version but those that tell of the run itself."""
+    folder = Path(params.output_uri)
+    return {file.name: file.read_bytes() for file in folder.iterdir() if file.suffix in (".parquet", ".jsonl")}
+
+
+MACHINES: dict[str, Callable[[pytest.MonkeyPatch], object]] = {
+    "one thread": lambda patch: patch.setattr(threads, "cores", lambda: 1),
+    "two threads": lambda patch: patch.setattr(threads, "cores", lambda: 2),
+    "five threads": lambda patch: patch.setattr(threads, "cores", lambda: 5),
+    "small blocks": lambda patch: patch.setattr(json_lines, "BLOCK_BYTES", 2_000),
+    "no memory": lambda patch: patch.setattr(Spool.__init__, "__defaults__", (0,)),
+    "small blocks, five threads, no memory": lambda patch: [MACHINES[name](patch) for name in list(MACHINES)[2:5]],
+}
+
+
+def test_bytes_are_the_same_whatever_runs_it(place: Workplace) -> None:
+    sources = place.source("a.jsonl", chats(300)), place.source("b.jsonl", chats(100, 250))
+    first = place.params(*sources, recipe=ROOMY, name="first")
+    suite = place.frozen(first, place.manifest(first))
+    usual = place.params(*sources, recipe=ROOMY, name="usual", **suite)
+    counts = place.manifest(usual).counts
+    assert {DropReason.EXACT_DUPLICATE, DropReason.NEAR_DUPLICATE, DropReason.NEAR_FROZEN_TEST} <= set(counts.dropped)
+    assert counts.quarantined > 5
+    for name, machine in MACHINES.items():
+        for scans in ("none", "kept", "found"):
+            with pytest.MonkeyPatch.context() as patch:
+                machine(patch)
+                more = {} if scans == "none" else {"scans_uri": f"{place.folder}/scans of {name}/"}
+                params = place.params(*sources, recipe=ROOMY, name=f"{name}, {scans}", **suite, **more)
+                place.manifest(params)
+            assert bytes_of(params) == bytes_of(usual), (name, scans)
+    assert len(bytes_of(usual)) >= 4
+
+
+def test_near_duplicates_of_frozen_items_are_not_trained_on_whichever_files_they_are_in(place: Workplace) -> None:
+    first = place.params(place.source("a.jsonl", chats(200)), recipe=ROOMY, name="first")
+    suite = place.frozen(first, place.manifest(first))
+    items = place.rows(first, Split.TEST)
+    assert len(items) > 10
+    near = [{"messages": [user(f"Kindly: {said[0]}"), assistant(said[1])]} for said in map(contents, items)]
+    files = [place.source(f"{k}.jsonl", jsonl(near[k::3]) + b"\n" + chats(60, 1_000 * (k + 1))) for k in range(3)]
+    recipe = ROOMY.model_copy(update={"deduplicate": DeduplicateRecipe(near=False)})
+    params = place.params(place.source("a.jsonl", chats(200)), *files, recipe=recipe, name="second", **suite)
+    manifest = place.manifest(params)
+    asked = {contents(row)[0] for row in items}
+    learnt = [contents(row) for split in (Split.TRAIN, Split.VALIDATION) for row in place.rows(params, split)]
+    assert learnt and not [said for said in learnt if said[0].removeprefix("Kindly: ") in asked]
+    assert asked <= {contents(row)[0] for row in place.rows(params, Split.TEST)}
+    dropped = manifest.counts.dropped
+    assert dropped[DropReason.NEAR_FROZEN_TEST] >= len(near) * 0.6
+    careless = recipe.model_copy(update={"decontaminate": DecontaminateRecipe(near=False)})
+    other = place.params(*files, recipe=careless, name="careless", **suite)
+    assert DropReason.NEAR_FROZEN_TEST not in place.manifest(other).counts.dropped
+    assert any(contents(row)[0].startswith("Kindly: ") for row in place.rows(other, Split.TRAIN))
+
+
+def contents(row: dict[str, Any]) -> list[str]:
+    return [message["content"] for message in row["messages"]]
+
+
+@pytest.mark.parametrize("stage", ["scanning", "writing"])
+def test_job_that_is_asked_to_stop_publishes_nothing_and_ends_well_the_next_time(
+    place: Workplace, capsys: pytest.CaptureFixture[str], stage: str
+) -> None:
+    source = place.source("a.jsonl", chats(300))
+    params = place.params(source, recipe=ROOMY, scans_uri=f"{place.folder}/scans/")
+    told = JobContext.progress
+    seen: list[str] = []
+
+    def progress(self: JobContext, done: float, total: float, unit: str, note: str = "") -> None:
+        told(self, done, total, unit, note)
+        seen.append(note)
+        if len(seen) == 3 if stage == "scanning" else seen.count("writing") == 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(json_lines, "BLOCK_BYTES", 20_000)
+        patch.setattr(JobContext, "progress", progress)
+        assert place.run(params) == ExitCode.INTERRUPTED
+    assert ("writing" in seen) == (stage == "writing")
+    assert "starting it again is safe" in capsys.readouterr().err
+    assert [path.name for path in Path(params.output_uri).iterdir()] == ["job"]
+    expected = place.params(source, recipe=ROOMY, name="unbroken")
+    assert place.manifest(params).splits == place.manifest(expected).splits
+    assert bytes_of(params) == bytes_of(expected)
+
+
+LIMITED = """
+import resource, signal, sys
+from pathlib import Path
+from tests.support.preparing import Workplace
+from tunesmith.contracts.jobs import PrepareParams
+
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+params = PrepareParams.model_validate_json(Path(sys.argv[1]).read_bytes())
+from batch_jobs.prepare import spool
+spool.Spool.__init__.__defaults__ = (int(sys.argv[3]),)
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), resource.RLIM_INFINITY))
+sys.exit(Workplace(Path()).run(params))
+"""
+
+
+@pytest.mark.parametrize(("memory", "room"), [(0, 60_000), (256 << 20, 10_000)], ids=["spool", "parquet"])
+def test_full_disk_is_told_and_nothing_is_published(place: Workplace, memory: int, room: int) -> None:
+    params = place.params(place.source("a.jsonl", chats(300)), recipe=ROOMY)
+    (place.folder / "params.json").write_text(params.model_dump_json())
+    ran = subprocess.run(
+        [sys.executable, "-c", LIMITED, str(place.folder / "params.json"), str(room), str(memory)],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert ran.returncode == ExitCode.FAILED
+    assert "File too large" in ran.stderr and "make room" in ran.stderr, ran.stderr
+    assert "Traceback" not in ran.stderr
+    assert [path.name for path in Path(params.output_uri).iterdir()] == ["job"]
+    assert place.manifest(params).counts.kept > 200
