@@ -216,3 +216,16 @@ def test_executions_are_logged_and_traced(synthesized: Synthesized) -> None:
 def test_no_log_has_the_token_that_approves_a_model(synthesized: Synthesized) -> None:
     [found] = synthesized.resources("AWS::StepFunctions::StateMachine").values()
     assert found["LoggingConfiguration"]["IncludeExecutionData"] is False
+
+
+def test_recipe_that_asks_for_several_machines_gets_as_many_and_others_one(states: dict[str, State]) -> None:
+    where = states["Prepare where?"]
+    nodes = "$.prepare.recipe.nodes"
+    [several] = where["Choices"]
+    assert (several["Variable"], several["NumericGreaterThan"]) == (nodes, 1)
+    together, alone = states[several["Next"]]["Parameters"], states[where["Default"]]["Parameters"]
+    assert together["NodeOverrides"] == {"NumNodes.$": nodes}
+    assert "NodeOverrides" not in alone
+    assert {name: together[name] for name in ("JobName.$", "Parameters")} == {
+        name: alone[name] for name in ("JobName.$", "Parameters")
+    }
