@@ -19,8 +19,9 @@ from batch_jobs.prepare.frozen import Frozen
 from batch_jobs.prepare.gates import check_quality
 from batch_jobs.prepare.parts import rows_in_part
 from batch_jobs.prepare.pipeline import Prepared, prepare_files
+from batch_jobs.prepare.preflight.verdict import check_preflight
 from batch_jobs.prepare.publishing import publish, published_manifest, result_of
-from tunesmith.contracts.datasets import DatasetManifest, Split
+from tunesmith.contracts.datasets import DatasetKind, DatasetManifest, Split
 from tunesmith.contracts.errors import InvalidInput
 from tunesmith.contracts.jobs import ExitCode, JobName, PrepareParams, PrepareResult
 from tunesmith.contracts.preflight import Preflight
@@ -32,18 +33,21 @@ def prepare(params: PrepareParams, context: JobContext) -> PrepareResult:
     manifest = published_manifest(params, context.storage)
     if manifest:
         context.log("dataset version already there", dataset_version=manifest.dataset_version)
+        told = _look_ahead(params, manifest.kind, _first_part(params, manifest, context), context)
     else:
-        manifest = _make(params, context)
-    return result_of(params, manifest, _look_ahead(params, manifest, context))
+        manifest, told = _make(params, context)
+    check_preflight(told, params)  # the version is whole either way, but a training of it may not be
+    return result_of(params, manifest, told)
 
 
-def _make(params: PrepareParams, context: JobContext) -> DatasetManifest:
+def _make(params: PrepareParams, context: JobContext) -> tuple[DatasetManifest, Preflight | None]:
     folder = context.workdir / "dataset"
     folder.mkdir()
     prepared = _prepare(params, _frozen(params, context), folder, context)
     context.log("rows prepared", **prepared.ledger.total().model_dump(mode="json"), splits=prepared.rows)
     check_quality(params, prepared, folder, context.storage)
-    return publish(params, prepared, folder, context)
+    told = _look_ahead(params, prepared.kind, folder / prepared.files[Split.TRAIN][0], context)
+    return publish(params, prepared, folder, context, told), told
 
 
 def _prepare(params: PrepareParams, frozen: Frozen, folder: Path, context: JobContext) -> Prepared:
@@ -64,16 +68,18 @@ def _frozen(params: PrepareParams, context: JobContext) -> Frozen:
     )
 
 
-def _look_ahead(params: PrepareParams, manifest: DatasetManifest, context: JobContext) -> Preflight | None:
-    """What the base would see of the first training rows: the version is whole either way, but a training of it may
-    not be. Raises QualityGateFailed where it would go wrong."""
+def _first_part(params: PrepareParams, manifest: DatasetManifest, context: JobContext) -> Path:
+    part = manifest.splits[Split.TRAIN].files[0]
+    return context.storage.download(params.output_uri + part.path, context.workdir / "first-part.parquet", part.sha256)
+
+
+def _look_ahead(params: PrepareParams, kind: DatasetKind, part: Path, context: JobContext) -> Preflight | None:
+    """What the base would see of the first training rows."""
     if params.base is None:
         return None
     from batch_jobs.prepare.preflight.gate import run_preflight  # tokenizers are heavy, and not every run has a base
 
-    part = manifest.splits[Split.TRAIN].files[0]
-    file = context.storage.download(params.output_uri + part.path, context.workdir / "first-part.parquet", part.sha256)
-    return run_preflight(rows_in_part(file, manifest.kind, PREFLIGHT_ROWS), params, context)
+    return run_preflight(rows_in_part(part, kind, PREFLIGHT_ROWS), params, context)
 
 
 def main() -> int:

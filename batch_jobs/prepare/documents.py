@@ -14,6 +14,7 @@ from batch_jobs.prepare.reporting.page import report_page
 from batch_jobs.prepare.reporting.profiling import build_profile
 from batch_jobs.prepare.reporting.running import run_profile
 from tunesmith.contracts.datasets import DatasetManifest, RowFormat
+from tunesmith.contracts.preflight import Preflight
 from tunesmith.contracts.preparation import STRUCTURED_PII
 from tunesmith.contracts.recipes import PrepareRecipe
 from tunesmith.domain.dataset_cards import dataset_card
@@ -22,12 +23,17 @@ PROFILE, PAGE, CARD = "profile.json", "report.html", "README.md"
 
 
 def write_documents(
-    manifest: DatasetManifest, recipe: PrepareRecipe, prepared: Prepared, folder: Path, failure: str | None = None
+    manifest: DatasetManifest,
+    recipe: PrepareRecipe,
+    prepared: Prepared,
+    folder: Path,
+    failure: str | None = None,
+    preflight: Preflight | None = None,
 ) -> list[str]:
     """Write them beside the Parquet files; their names. `failure` is why this is no dataset version."""
     parts = {split: [folder / file.path for file in entry.files] for split, entry in manifest.splits.items()}
     redact = _redactor()
-    run = run_profile(prepared, folder / QUARANTINE, redact)
+    run = run_profile(prepared, folder / QUARANTINE, redact, preflight)
     profile = build_profile(parts, recipe.report, redact, run).model_copy(update={"recipe": recipe})
     (folder / PROFILE).write_text(profile.model_dump_json(indent=2), encoding="utf-8")
     (folder / PAGE).write_text(report_page(manifest, profile, failure), encoding="utf-8")

@@ -31,12 +31,14 @@ def published_manifest(params: PrepareParams, storage: Storage) -> DatasetManife
     return manifest
 
 
-def publish(params: PrepareParams, prepared: Prepared, folder: Path, context: JobContext) -> DatasetManifest:
+def publish(
+    params: PrepareParams, prepared: Prepared, folder: Path, context: JobContext, preflight: Preflight | None = None
+) -> DatasetManifest:
     """Upload all files, then the manifest; only the newest attempt may."""
     manifest = describe(params, prepared, folder)
     names = write_warnings(prepared.warnings, folder)
     if params.recipe.report.make:
-        names += write_documents(manifest, params.recipe, prepared, folder)
+        names += write_documents(manifest, params.recipe, prepared, folder, preflight=preflight)
     manifest = manifest.model_copy(update={"documents": [file_entry(folder, name) for name in names]})
     context.fence.check()
     files = [file for entry in manifest.splits.values() for file in entry.files] + [manifest.quarantine]

@@ -8,7 +8,6 @@ from batch_jobs.modeling.folders import fetch_tokenizer
 from batch_jobs.prepare.canonical import Row
 from batch_jobs.prepare.preflight.bases import read_base
 from batch_jobs.prepare.preflight.examination import PlacedRow, is_conversation, preflight
-from tunesmith.contracts.errors import QualityGateFailed
 from tunesmith.contracts.jobs import PrepareParams
 from tunesmith.contracts.preflight import Preflight
 from tunesmith.contracts.recipes import FinetuneRecipe, Recipe
@@ -18,8 +17,7 @@ def run_preflight(rows: Iterable[tuple[Row, str]], params: PrepareParams, contex
     """What the base of `params` makes of the rows, each given with its place; None where no base is named, or none of
     the rows is a conversation.
 
-    Only the base's tokenizer, template and configuration are downloaded. Raises QualityGateFailed with every reason
-    where a training follows (`params.finetune`) and would go wrong.
+    Only the base's tokenizer, template and configuration are downloaded.
     """
     placed = (PlacedRow(row, place) for row, place in rows if is_conversation(row))
     first = next(placed, None)
@@ -30,15 +28,4 @@ def run_preflight(rows: Iterable[tuple[Row, str]], params: PrepareParams, contex
     told = preflight(chain([first], placed), base, recipe)
     codes = {finding.code: finding.rows for finding in told.findings}
     context.log("preflight", base=told.base, looked_at=told.looked_at, rows_too_long=told.rows_too_long, findings=codes)
-    if params.finetune is not None and told.errors:
-        raise QualityGateFailed(reasons(told))
     return told
-
-
-def reasons(told: Preflight) -> str:
-    """Every error in a sentence with its first places; no contents of rows."""
-    sentences = []
-    for finding in told.errors:
-        places = f" ({finding.rows:,} rows: {', '.join(finding.places)})" if finding.places else ""
-        sentences.append(f"{finding.code}: {finding.message}{places}; {finding.hint}")
-    return "this training would go wrong. " + " | ".join(sentences)

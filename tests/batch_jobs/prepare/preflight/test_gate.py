@@ -8,6 +8,7 @@ from batch_jobs.harness.main import JobContext, run_job
 from batch_jobs.modeling.folders import fetch_tokenizer
 from batch_jobs.prepare.canonical import Row, Turn
 from batch_jobs.prepare.preflight.gate import run_preflight
+from batch_jobs.prepare.preflight.verdict import check_preflight
 from tests.support.tiny_model import write_tiny_base
 from tunesmith.adapters.storage import Storage
 from tunesmith.contracts.datasets import RowFormat, Source, SourceKind
@@ -50,6 +51,7 @@ def outcome(folder: Path, base: ModelReference | None, finetune: FinetuneRecipe 
     def job(params: PrepareParams, context: JobContext) -> Preflight:
         told = run_preflight(((row, f"a.jsonl:{number}") for number, row in enumerate(rows, 1)), params, context)
         assert told is not None
+        check_preflight(told, params)
         return told
 
     code = run_job(JobName.PREPARE, PrepareParams, Preflight, job, [str(folder / "job/params.json")])
