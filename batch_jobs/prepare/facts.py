@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batch_jobs.prepare.deduplicating.signatures import PLACES
+from batch_jobs.prepare.spool import naming
 
 
 @dataclass(slots=True)
@@ -76,11 +77,13 @@ class FactsLog:
 
     def add(self, facts: RowFacts, signed: NDArray[np.uint16]) -> None:
         self._batches.append(facts)
-        signed.tofile(self._out)
+        with naming(self._file):
+            self._out.write(np.ascontiguousarray(signed).data)
 
     def close(self) -> tuple[RowFacts, NDArray[np.uint16]]:
         """All facts, and the signatures as a file that the system pages in and out."""
-        self._out.close()
+        with naming(self._file):
+            self._out.close()
         facts = join_facts([NO_FACTS, *self._batches])
         self._batches.clear()
         rows = len(facts)

@@ -5,6 +5,8 @@ until the second pass writes them.
 """
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
@@ -54,10 +56,19 @@ class Spool:
 def write_rows(batch: RowBatch, file: Path) -> None:
     """The batch's arrays one after the other, the lengths of all before them."""
     arrays = _arrays(batch)
-    with file.open("wb") as out:
-        np.array([len(array) for array in arrays], np.int64).tofile(out)
-        for array in arrays:
-            np.ascontiguousarray(array).tofile(out)
+    with naming(file), file.open("wb") as out:
+        for array in (np.array([len(array) for array in arrays], np.int64), *arrays):
+            out.write(np.ascontiguousarray(array).data)  # numpy's `tofile` loses the number of an error
+
+
+@contextmanager
+def naming(file: Path) -> Iterator[None]:
+    """What cannot be written says where: a full disk does not know which file it was."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(file)
+        raise
 
 
 def read_rows(file: Path) -> RowBatch:

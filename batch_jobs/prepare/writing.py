@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from batch_jobs.prepare.batches import CHOSEN, PROMPT, REJECTED, ROLES, Integers, RowBatch, join, take_rows, take_texts
 from batch_jobs.prepare.columns import RowColumns, named, numbers
+from batch_jobs.prepare.spool import naming
 from tunesmith.contracts.datasets import DatasetKind, Split
 
 PART_BYTES = 32 << 20
@@ -112,14 +113,17 @@ def write_part(part: Part, read: Callable[[int], RowBatch], columns: RowColumns,
     plain = ["item_id", "trained.list.element", "line"]
     coded = [name for name in schema(kind).names if name in ("source", "language", "label", "label_origin")]
     roles = [f"{name}.list.element.role" for name in PARTS_OF_ROW if name in schema(kind).names]
-    with pq.ParquetWriter(
-        file,
-        schema(kind),
-        compression="zstd",
-        compression_level=1,
-        use_dictionary=coded + roles,
-        write_statistics=plain[2:] + coded,
-    ) as writer:
+    with (
+        naming(file),
+        pq.ParquetWriter(
+            file,
+            schema(kind),
+            compression="zstd",
+            compression_level=1,
+            use_dictionary=coded + roles,
+            write_statistics=plain[2:] + coded,
+        ) as writer,
+    ):
         for pieces in part.groups:
             batch = join([take_rows(read(piece.batch), piece.rows) for piece in pieces])
             rows = np.concatenate([piece.rows + piece.start for piece in pieces])

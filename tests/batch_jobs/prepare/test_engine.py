@@ -1,5 +1,6 @@
 """The whole job, whatever the rows are, whatever runs it, and whatever stops it."""
 
+import gzip
 import json
 import os
 import signal
@@ -7,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -322,18 +324,70 @@ sys.exit(Workplace(Path()).run(params))
 """
 
 
-@pytest.mark.parametrize(("memory", "room"), [(0, 60_000), (256 << 20, 10_000)], ids=["spool", "parquet"])
-def test_full_disk_is_told_and_nothing_is_published(place: Workplace, memory: int, room: int) -> None:
-    params = place.params(place.source("a.jsonl", chats(300)), recipe=ROOMY)
+@pytest.mark.parametrize(
+    ("packed", "memory", "room", "file"),
+    [
+        (True, 0, 100_000, "spool/000000.rows"),
+        (True, 256 << 20, 59_000, "spool/signatures.bin"),
+        (False, 256 << 20, 150_000, "dataset/train-00000-of-00001.parquet"),
+    ],
+    ids=["rows", "signatures", "parquet"],
+)
+def test_full_disk_is_told_and_nothing_is_published(
+    place: Workplace, packed: bool, memory: int, room: int, file: str
+) -> None:
+    """Uploads are small enough to be fetched; what is made of them is not small enough to be written."""
+    files = [gzip.compress(long_chats(60, k)) if packed else long_chats(60, k) for k in range(4)]
+    params = place.params(*(place.source(f"{k}.jsonl", content) for k, content in enumerate(files)), recipe=ROOMY)
     (place.folder / "params.json").write_text(params.model_dump_json())
-    ran = subprocess.run(
-        [sys.executable, "-c", LIMITED, str(place.folder / "params.json"), str(room), str(memory)],
-        capture_output=True,
-        text=True,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
-    )
+    ran = run_child(LIMITED, str(place.folder / "params.json"), str(room), str(memory))
     assert ran.returncode == ExitCode.FAILED
-    assert "File too large" in ran.stderr and "make room" in ran.stderr, ran.stderr
+    assert "File too large" in ran.stderr and "make room" in ran.stderr and file in ran.stderr, ran.stderr
     assert "Traceback" not in ran.stderr
     assert [path.name for path in Path(params.output_uri).iterdir()] == ["job"]
-    assert place.manifest(params).counts.kept > 200
+    assert place.manifest(params).counts.kept == 240
+
+
+MEASURED = """
+import resource, sys
+from pathlib import Path
+from tests.support.preparing import Workplace
+from tunesmith.contracts.jobs import PrepareParams
+
+params = PrepareParams.model_validate_json(Path(sys.argv[1]).read_bytes())
+from batch_jobs.prepare import spool
+spool.Spool.__init__.__defaults__ = (16 << 20,)
+code = Workplace(Path()).run(params)
+print("PEAK", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+sys.exit(code)
+"""
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_upload(place: Workplace) -> None:
+    file = place.folder / "a.jsonl"
+    with file.open("wb") as out:
+        for k in range(8):
+            out.write(long_chats(6_400, k) + b"\n")
+    assert file.stat().st_size > 115 << 20
+    source = place.source("b.jsonl", b"").model_copy(update={"uri": str(file)})
+    params = place.params(source, recipe=ROOMY)
+    (place.folder / "params.json").write_text(params.model_dump_json())
+    ran = run_child(MEASURED, str(place.folder / "params.json"))
+    assert ran.returncode == ExitCode.DONE, ran.stderr
+    peak = int(ran.stdout.rpartition("PEAK")[2])
+    assert 100 < peak < 900, f"{peak} MiB"
+
+
+def long_chats(count: int, seed: int) -> bytes:
+    """Rows of some 2 kB, unlike each other."""
+    random = Random(seed)
+    words = [f"w{n}" for n in range(5_000)]
+    return jsonl(
+        {"messages": [user(f"{seed} {n}"), assistant(" ".join(random.choices(words, k=400)))]} for n in range(count)
+    )
+
+
+def run_child(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    return subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, env=environment)
