@@ -24,7 +24,7 @@ def main() -> None:
     tagger = Tagger.packaged()
     corpora = {
         "docstrings": Texts.of([f"{pair.code}\n{pair.summary}" for pair in docstring_pairs()]),
-        "held-out frames": Texts.of([made.text for made in invent(split(frames())[1], 20_000, seed=3)]),
+        "held-out frames": Texts.of([made.text for made in invent(split(frames())[1], 3_000, seed=3)]),
     }
     steps: dict[str, Callable[[Texts], object]] = {"words alone": Words.of, "names and addresses": tagger.find}
     rows: list[list[object]] = []

@@ -10,6 +10,7 @@ import random
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 
@@ -43,6 +44,8 @@ FOREIGN_ROADS = VOCABULARY["foreign_roads"]
 
 UNITS = VOCABULARY["units"]
 PHONES = VOCABULARY["phones"]
+LATEST = datetime(2026, 1, 1)
+"""Dates are before it, rather than before now, so that two trainings have the same."""
 
 Piece = tuple[str, int]
 """Text, and which of the tagger's tags its first word gets."""
@@ -136,7 +139,9 @@ class Writer:
             "year": lambda: str(self._chance.randint(1850, 2035)),
             "n": lambda: str(self._chance.randint(1, self._of((9, 99, 999, 9999)))),
             "date": self._date,
-            "time": lambda: self._of((self._en.time()[:5], f"{self._chance.randint(1, 12)} [a.m.|pm|o'clock]")),
+            "time": lambda: self._of(
+                (self._en.time(end_datetime=LATEST)[:5], f"{self._chance.randint(1, 12)} [a.m.|pm|o'clock]")
+            ),
             "money": lambda: self._of(("$", "€", "£", "USD ")) + f"{self._chance.randint(1, 9999):,}",
             "email": lambda: self._en.email(),
             "phone": self._phone,
@@ -350,7 +355,7 @@ class Writer:
 
     def _date(self) -> str:
         shape = self._of(("%d.%m.%Y", "%Y-%m-%d", "%m/%d/%Y", "%B %d, %Y", "%d %B %Y", "%b %d", "%B %Y"))
-        return str(self._en.date(shape))
+        return str(self._en.date(shape, end_datetime=LATEST))
 
 
 def entries() -> dict[str, Iterable[str]]:
