@@ -151,6 +151,24 @@ def test_rows_of_every_kind_are_in_the_files_as_they_were_uploaded(place: Workpl
     }
 
 
+@pytest.mark.parametrize("name", MADE)
+def test_rows_of_every_kind_survive_the_disk_between_the_passes(place: Workplace, name: str) -> None:
+    rows = [MADE[name][0](n)[0] for n in range(ROWS)]
+    odd = {"level": float("1e300"), "solution": {"\u2028": "\x00😀", "deep": [[[]], 2**63 - 1, -0.0, True]}}
+    source = place.source("a.jsonl", jsonl(row | odd for row in rows))
+    recipe = ROOMY.model_copy(update={"read": ReadRecipe(keep_columns=["solution", "level"])})
+    usual = place.params(source, recipe=recipe, name="usual")
+    manifest = place.manifest(usual)
+    assert manifest.counts.kept == ROWS
+    assert [row.columns for row in place.kept(usual, manifest).values()] == [odd] * ROWS
+    for scans in ("kept", "found"):
+        with pytest.MonkeyPatch.context() as patch:
+            MACHINES["no memory"](patch)
+            params = place.params(source, recipe=recipe, name=scans, scans_uri=f"{place.folder}/scans/")
+            place.manifest(params)
+        assert bytes_of(params) == bytes_of(usual), scans
+
+
 def test_pairs_without_a_common_prompt_are_split_by_what_they_say(place: Workplace) -> None:
     pairs = [{"chosen": f"yes {n}", "rejected": f"no {n}"} for n in range(ROWS)]
     manifest = place.manifest(place.params(place.source("a.jsonl", jsonl(pairs)), recipe=ROOMY))
