@@ -1,12 +1,18 @@
 """`@compiled`: a loop over bytes as machine code. It runs without the GIL, so that threads use all cores.
 
-The code is kept beside the source, or in NUMBA_CACHE_DIR where that is not writable, so only the first run waits for
-the compiler.
+The code is kept under NUMBA_CACHE_DIR, or beside the source, or in the user's cache, so only the first run waits for
+the compiler. It is kept by the digest of all sources of the job: a compiled loop holds what it calls, and numba would
+not see that a function of another file has changed.
 """
 
+import hashlib
+import os
 import sys
+from pathlib import Path
 
 import numba
+
+HERE = Path(__file__).parent
 
 
 def _start_numba() -> None:
@@ -22,5 +28,19 @@ def _start_numba() -> None:
             sys.modules["scipy.linalg"] = held
 
 
+def _cache_folder() -> Path:
+    beside = HERE / "__pycache__"
+    own = beside if os.access(beside if beside.is_dir() else HERE, os.W_OK) else Path.home() / ".cache/tunesmith"
+    return Path(os.environ.get("NUMBA_CACHE_DIR") or own) / f"loops-{_sources_digest()}"
+
+
+def _sources_digest() -> str:
+    seen = hashlib.sha256()
+    for file in sorted(HERE.rglob("*.py")):
+        seen.update(file.read_bytes())
+    return seen.hexdigest()[:16]
+
+
 _start_numba()
+numba.config.CACHE_DIR = str(_cache_folder())
 compiled = numba.njit(cache=True, nogil=True, fastmath=False, boundscheck=False)

@@ -98,7 +98,7 @@ class OneMachine(AbstractContextManager["OneMachine"]):
         name = source.uri.rpartition("/")[2]
         folder = self._context.workdir / source.source_id
         check_size(self._context.storage.size(source.uri, pinned_version(source)), source.uri, self._recipe)
-        file = self._context.storage.download(source.uri, folder / name, source.sha256, pinned_version(source))
+        file = self._context.storage.fetch(source.uri, folder / name, source.sha256, pinned_version(source))
         size = max(file.stat().st_size, 1)
         scanning = self._scan_file(index, source, file)
         if self._scans:
@@ -109,7 +109,8 @@ class OneMachine(AbstractContextManager["OneMachine"]):
             self._context.progress(min(scanned.consumed, size - 1), size, "bytes", note=name)
             yield scanned
         self._context.progress(size, size, "bytes", note=name)
-        file.unlink()
+        if file.parent == folder:
+            file.unlink()
 
     def facts(self) -> RowFacts:
         facts, self._signed = self._log.close()

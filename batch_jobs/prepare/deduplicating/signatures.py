@@ -83,62 +83,107 @@ WORD_BYTES = _word_bytes()
 
 @compiled
 def _sign(buffer, offsets, table, template, bitmap, found, has_own):
-    least, ring = np.empty(PLACES, np.uint32), np.empty(NGRAM, np.uint64)
+    least, words = np.empty(PLACES, np.uint32), np.empty(_most_words(offsets), np.uint64)
     for text in range(len(offsets) - 1):
+        count = _words(buffer, offsets[text], offsets[text + 1], table, words)
         least[:] = np.uint32(0xFFFFFFFF)
-        ring[:] = np.uint64(0)
-        words, rolled, own = 0, np.uint64(0), False
-        at, end = next_word(buffer, offsets[text], offsets[text + 1], table), offsets[text + 1]
-        while at < end:
-            at, word = word_at(buffer, at, end, table)
-            rolled = _roll(rolled, word, ring, words)
-            words += 1
-            at = next_word(buffer, at, end, table)
-            if words >= NGRAM or at == end:
-                gram = _mix(rolled)
-                if not _is_known(gram, template, bitmap):
-                    own = True
-                    place = np.int64(gram >> np.uint64(57))
-                    least[place] = min(least[place], np.uint32(gram & np.uint64(0xFFFFFFFE)))
+        own = False
+        if 0 < count < NGRAM:  # all that it has is its one gram
+            words[NGRAM - 1] = words[count - 1]
+            words[count - 1 : NGRAM - 1] = np.uint64(count)
+            count = NGRAM
+        for last in range(NGRAM - 1, count):
+            gram = _gram(words, last)
+            if not _is_known(gram, template, bitmap):
+                own = True
+                place = np.int64(gram >> np.uint64(57))
+                least[place] = min(least[place], np.uint32(gram & np.uint64(0xFFFFFFFE)))
         has_own[text] = own
         _fill(least, found[text], own)
 
 
 @compiled
-def _count(buffer, offsets, table, grams, rows_of, last):
+def _count(buffer, offsets, table, grams, rows_of, last_row):
     """In how many rows each gram stands; `grams` is an open-addressing table that the sample cannot fill."""
-    mask, ring = np.uint64(len(grams) - 1), np.empty(NGRAM, np.uint64)
+    mask, words = np.uint64(len(grams) - 1), np.empty(_most_words(offsets), np.uint64)
     for text in range(len(offsets) - 1):
-        ring[:] = np.uint64(0)
-        words, rolled = 0, np.uint64(0)
-        at, end = next_word(buffer, offsets[text], offsets[text + 1], table), offsets[text + 1]
-        while at < end:
-            at, word = word_at(buffer, at, end, table)
-            rolled = _roll(rolled, word, ring, words)
-            words += 1
-            at = next_word(buffer, at, end, table)
-            if words >= NGRAM:
-                gram = _mix(rolled) | np.uint64(1)
-                place = gram & mask
-                while grams[place] != 0 and grams[place] != gram:
-                    place = (place + np.uint64(1)) & mask
-                grams[place] = gram
-                if last[place] != text:
-                    last[place] = text
-                    rows_of[place] += 1
+        count = _words(buffer, offsets[text], offsets[text + 1], table, words)
+        for last in range(NGRAM - 1, count):
+            gram = _gram(words, last) | np.uint64(1)
+            place = gram & mask
+            while grams[place] != 0 and grams[place] != gram:
+                place = (place + np.uint64(1)) & mask
+            grams[place] = gram
+            if last_row[place] != text:
+                last_row[place] = text
+                rows_of[place] += 1
 
 
 BASE = np.uint64(0x9E3779B97F4A7C15)
-OLDEST = np.uint64(pow(0x9E3779B97F4A7C15, NGRAM, 1 << 64))
+SEED, PRIME = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)
+"""Of FNV-1a."""
 
 
 @compiled
-def _roll(rolled, word, ring, words):
-    """The polynomial hash of the last NGRAM words, one word on."""
-    slot = words % NGRAM
-    leaving = ring[slot]
-    ring[slot] = word
-    return rolled * BASE + word - leaving * OLDEST
+def _gram(words, last):
+    """The hash of the NGRAM words up to `last`; written out, as a loop would cost more than its multiplications."""
+    rolled = (words[last - 4] * BASE + words[last - 3]) * BASE + words[last - 2]
+    rolled = (rolled * BASE + words[last - 1]) * BASE + words[last]
+    rolled ^= rolled >> np.uint64(33)
+    rolled *= np.uint64(0xFF51AFD7ED558CCD)
+    return rolled ^ (rolled >> np.uint64(33))
+
+
+@compiled
+def _most_words(offsets):
+    longest = 0
+    for text in range(len(offsets) - 1):
+        longest = max(longest, offsets[text + 1] - offsets[text])
+    return longest + 2 + NGRAM
+
+
+@compiled
+def _words(buffer, at, end, table, words):
+    """Hash every word; how many there are.
+
+    Words are short and end where nobody can predict, so a branch at each end would cost more than the hashing: every
+    byte does the same instead, and a word's place is written again until the word has ended.
+    """
+    if _has_words_of_one(buffer, at, end):
+        return _words_of_one(buffer, at, end, table, words)
+    count, value, was_inside = 0, SEED, np.int64(0)
+    for place in range(at, end):
+        byte = table[buffer[place]]
+        inside = np.int64(byte != 0)
+        words[count] = value
+        count += was_inside & (1 - inside)
+        grown = (value ^ np.uint64(byte)) * PRIME  # also where it is not wanted: choosing costs less than branching
+        value = grown if inside else SEED
+        was_inside = inside
+    words[count] = value
+    return count + was_inside
+
+
+@compiled
+def _has_words_of_one(buffer, at, end):
+    """Whether any byte may begin a character that is a word of its own."""
+    found = False
+    for place in range(at, end):
+        byte = buffer[place]
+        found |= ((byte >= 0xE3) & (byte < 0xEE)) | (byte == 0xE0)  # without branches, so many bytes at once
+    return found
+
+
+@compiled
+def _words_of_one(buffer, at, end, table, words):
+    """The same for texts in which some characters are words of their own."""
+    count = 0
+    at = next_word(buffer, at, end, table)
+    while at < end:
+        at, words[count] = word_at(buffer, at, end, table)
+        count += 1
+        at = next_word(buffer, at, end, table)
+    return count
 
 
 @compiled
@@ -151,26 +196,19 @@ def next_word(buffer, at, end, table):
 @compiled
 def word_at(buffer, at, end, table):
     """(after the word at `at`, its hash)."""
-    value = np.uint64(0xCBF29CE484222325)
+    value = SEED
     byte = table[buffer[at]]
     if 0xE3 <= byte < 0xEE or (byte == 0xE0 and at + 1 < end and 0xB8 <= buffer[at + 1] <= 0xB9):
         for place in range(at, min(at + 3, end)):
-            value = (value ^ np.uint64(buffer[place])) * np.uint64(0x100000001B3)
-        return min(at + 3, end), value ^ (value >> np.uint64(32))
+            value = (value ^ np.uint64(buffer[place])) * PRIME
+        return min(at + 3, end), value
     while byte != 0 and not 0xE3 <= byte < 0xEE:
-        value = (value ^ np.uint64(byte)) * np.uint64(0x100000001B3)
+        value = (value ^ np.uint64(byte)) * PRIME
         at += 1
         if at == end:
             break
         byte = table[buffer[at]]
-    return at, value ^ (value >> np.uint64(32))
-
-
-@compiled
-def _mix(gram):
-    gram ^= gram >> np.uint64(33)
-    gram *= np.uint64(0xFF51AFD7ED558CCD)
-    return gram ^ (gram >> np.uint64(33))
+    return at, value
 
 
 @compiled

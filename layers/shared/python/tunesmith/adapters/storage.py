@@ -134,6 +134,12 @@ class Storage:
                 out.write(chunk)
         return target
 
+    def fetch(self, uri: str, target: Path, sha256: str | None = None, version_id: str | None = None) -> Path:
+        """The file to read: a local one where it lies, unless its digest is to be checked; else a copy at `target`."""
+        if not is_s3(uri) and sha256 is None and Path(uri).is_file():
+            return Path(uri)
+        return self.download(uri, target, sha256, version_id)
+
     def files_under(self, folder_uri: str) -> Iterator[str]:
         """URIs of all files below the folder, in order of name."""
         if not is_s3(folder_uri):
