@@ -26,7 +26,7 @@ def test_run_of_bad_rows_alone_fails_and_says_why(loop: Loop, hopeless_run: Run)
 
 def test_run_that_failed_leaves_the_bad_rows_to_mend_and_no_dataset(loop: Loop, hopeless_run: Run) -> None:
     bucket, folder = loop.params(hopeless_run, "prepare")["output_uri"].removeprefix("s3://").split("/", 1)
-    assert [key.removeprefix(folder) for key in loop.keys(bucket, folder)] == ["quarantine.jsonl"]
+    assert [key.removeprefix(folder) for key in loop.keys(bucket, folder)] == ["quarantine.jsonl", "report.html"]
     assert not [row for row in loop.rows("models") if row["model"].startswith("hopeless/")]
 
 

@@ -155,7 +155,7 @@ def hollow_marks(account: Account) -> list[str]:
 
 def _hollow_manifests(account: Account) -> Iterator[str]:
     for folder, manifest in account.marked("manifest.json"):
-        files = manifest.get("files") or [entry["file"] for entry in manifest["splits"].values()]
+        files = manifest.get("files") or [file for entry in manifest["splits"].values() for file in entry["files"]]
         for entry in files:
             uri = folder + entry["path"]
             if uri not in account.objects or hashlib.sha256(account.read(uri)).hexdigest() != entry["sha256"]:
