@@ -148,7 +148,8 @@ def test_undisturbed_journeys_leave_exactly_one_of_everything_each(stops):
     account = stop.account()
     assert {name: len(account.rows[name]) for name in ("uploads", "runs")} == {"uploads": 2, "runs": 2}
     entries = [row["entry"].partition("#")[0] for row in account.rows["datasets"] + account.rows["models"]]
-    assert {entry: entries.count(entry) for entry in entries} == {"version": 4, "suite": 1, "counter": 1, "run": 2}
+    expected = {"version": 4, "newest": 1, "suite": 1, "counter": 1, "run": 2}
+    assert {entry: entries.count(entry) for entry in entries} == expected
     aliases = sorted(row["entry"].rpartition("#")[0] for row in account.rows["aliases"])
     assert aliases == ["alias", "cause#champion", "cause#champion", "history#champion", "history#champion"]
     assert len(account.picture["sagemaker"]["packages"]) == len(account.picture["executions"]) == 2
