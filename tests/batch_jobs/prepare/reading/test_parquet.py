@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pyarrow as pa
 import pytest
 from pyarrow import parquet as pq
@@ -172,4 +173,10 @@ def test_the_child_ends_when_nobody_reads_on(tmp_path: Path) -> None:
     file = _write(tmp_path / "a.parquet", {"text": [f"{index:0900d}" for index in range(40_000)]})
     blocks = read_blocks(file, "a.parquet", PrepareRecipe())
     next(blocks)
-    blocks.close()  # the process would be waited for at the end of the test run otherwise
+    reading = children()
+    blocks.close()
+    assert reading and not children() & reading
+
+
+def children() -> set[int]:
+    return {child.pid for child in psutil.Process().children() if child.status() != psutil.STATUS_ZOMBIE}
