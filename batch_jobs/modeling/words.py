@@ -9,6 +9,7 @@ left to the tokenizer itself.
 
 import json
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from itertools import chain
@@ -79,7 +80,7 @@ class WordEncoder:
         ]
 
 
-class _Remembered(dict[str, list[int]]):
+class _Remembered(dict[str, list[int]], ABC):
     """Ids by text, found the first time."""
 
     def __init__(self, tokenizer: "Tokenizer"):
@@ -95,9 +96,9 @@ class _Remembered(dict[str, list[int]]):
             self[text] = ids
         return ids
 
+    @abstractmethod
     def _cut(self, text: str) -> Iterable[str]:
         """Words in the model's letters for bytes."""
-        raise NotImplementedError
 
 
 class _WordIds(_Remembered):

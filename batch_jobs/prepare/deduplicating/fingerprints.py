@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from batch_jobs.prepare.batches import Extras, RowBatch
 from batch_jobs.prepare.compiling import compiled
+from batch_jobs.prepare.hashing import mix
 
 Hashes = NDArray[np.uint64]
 ASSISTANT = 2
@@ -77,9 +78,9 @@ def _fingerprint(buffer, offsets, role, part, trained, first, row, prompt, befor
             start, end = _strip(buffer, offsets[segment], offsets[segment + 1])
             one, two = murmur(buffer, start, end, np.uint64(role[segment]) * np.uint64(8) + np.uint64(part[segment]))
             if role[segment] == ASSISTANT and not trained[segment]:
-                weights = _mix(weights ^ np.uint64(segment - first[index] + 1))
-            high = _mix(high ^ one) + np.uint64(0x52DCE729)
-            low = _mix(low ^ two) + np.uint64(0x38495AB5) + high
+                weights = mix(weights ^ np.uint64(segment - first[index] + 1))
+            high = mix(high ^ one) + np.uint64(0x52DCE729)
+            low = mix(low ^ two) + np.uint64(0x38495AB5) + high
         row[index, 0], row[index, 1] = high ^ weights, low
         if not answered:
             prompt[index] = high
@@ -98,16 +99,6 @@ def _strip(buffer, start, end):
 def _is_space(byte):
     """Of ASCII's: other control characters are content."""
     return byte == 32 or 9 <= byte <= 13
-
-
-@compiled
-def _mix(value):
-    """MurmurHash3's 64-bit finaliser."""
-    value ^= value >> np.uint64(33)
-    value *= np.uint64(0xFF51AFD7ED558CCD)
-    value ^= value >> np.uint64(33)
-    value *= np.uint64(0xC4CEB9FE1A85EC53)
-    return value ^ (value >> np.uint64(33))
 
 
 @compiled
@@ -156,6 +147,6 @@ def murmur(buffer, start, end, seed):
     one, two = one ^ length, two ^ length
     one += two
     two += one
-    one, two = _mix(one), _mix(two)
+    one, two = mix(one), mix(two)
     one += two
     return one, two + one

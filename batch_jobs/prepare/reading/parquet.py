@@ -105,7 +105,7 @@ def _reason(code: int, said: IO[bytes]) -> str:
     last = said.read().decode(errors="replace").strip().rpartition("\n")[2]
     try:
         return f"{json.loads(last)['error']}"
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError):  # it died without a word: its exit code tells below
         pass
     if code == -signal.SIGXCPU or code == -signal.SIGKILL:
         return "Parquet that takes too long to read, or too much memory; export it again, in several files"

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from batch_jobs.prepare.batches import Texts
 from batch_jobs.prepare.compiling import compiled
+from batch_jobs.prepare.hashing import mix
 from tunesmith.contracts.datasets import DropReason
 from tunesmith.contracts.preparation import QualityRecipe
 
@@ -171,16 +172,6 @@ def _hashed(phrases: Sequence[str]) -> NDArray[np.uint64]:
             slot = (slot + 1) % SLOTS
         slots[slot] = hashed
     return slots
-
-
-@compiled
-def mix(value):
-    """MurmurHash3's 64-bit finaliser (Appleby, public domain)."""
-    value ^= value >> np.uint64(33)
-    value *= np.uint64(0xFF51AFD7ED558CCD)
-    value ^= value >> np.uint64(33)
-    value *= np.uint64(0xC4CEB9FE1A85EC53)
-    return value ^ (value >> np.uint64(33))
 
 
 @compiled

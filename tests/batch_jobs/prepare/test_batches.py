@@ -67,6 +67,7 @@ def test_rows_come_back_as_they_went_in(rows: list[Row], more: list[Row], random
     assert (fingerprints(again).row == fingerprints(joined).row).all()
 
 
+@settings(deadline=None)  # the first example may wait for the compiler
 @given(st.lists(TEXTS, max_size=8), st.dictionaries(st.integers(0, 7), TEXTS, max_size=4))
 def test_replaced_texts_are_those_and_no_others(texts: list[str], replaced: dict[int, str]) -> None:
     replaced = {index: text for index, text in replaced.items() if index < len(texts)}
@@ -104,6 +105,7 @@ def test_rows_that_differ_in_anything_have_other_fingerprints() -> None:
     assert len(set(prints(*different))) == len(different)
 
 
+@settings(deadline=None)  # the first example may wait for the compiler
 @given(st.lists(st.tuples(st.sampled_from(["user", "assistant"]), TEXTS), min_size=1, max_size=4))
 def test_outer_white_space_makes_no_other_row(turns: list[tuple[str, str]]) -> None:
     padded = [(role, f" \t\r\n{text}\n ") for role, text in turns]

@@ -3,7 +3,7 @@
 import sys
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batch_jobs.prepare.checking.problems import BadRow
@@ -21,6 +21,7 @@ def test_no_character_that_is_refused_escapes_the_quick_look() -> None:
     assert refused and refused <= set(SUSPECT.findall(everything))
 
 
+@settings(deadline=None)  # the first example may wait for the compiler
 @given(st.text(max_size=6))
 def test_text_that_passes_the_quick_look_passes_the_close_one(text: str) -> None:
     checks = TextChecks()
@@ -31,6 +32,7 @@ def test_text_that_passes_the_quick_look_passes_the_close_one(text: str) -> None
 ODD = st.sampled_from("a\u0645👩🏴\u200b\u200c\u200d\u202e\ufe0f\U000e0041\U000e0067\U000e007f")
 
 
+@settings(deadline=None)  # the first example may wait for the compiler
 @given(st.text(ODD, max_size=8))
 def test_what_is_invisible_is_gone_once_it_is_removed(text: str) -> None:
     assert not INVISIBLE.search(INVISIBLE.sub("", text))

@@ -135,6 +135,7 @@ def test_rows_that_meet_under_one_key_but_are_not_alike_cost_no_quadratic_work(
     assert rows < calls <= COMPARED * rows
 
 
+@settings(deadline=None)  # the first example may wait for the compiler
 @given(st.integers(1, 30), st.lists(st.tuples(st.integers(0, 29), st.integers(0, 29)), max_size=60))
 def test_components_are_those_of_a_search(count: int, edges: list[tuple[int, int]]) -> None:
     edges = [(one % count, other % count) for one, other in edges]
@@ -146,13 +147,14 @@ def test_components_are_those_of_a_search(count: int, edges: list[tuple[int, int
     assert found.tolist() == expected
 
 
+@settings(deadline=None)  # the first example may wait for the compiler
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), max_size=40))
 def test_first_equal_is_the_first_index(keys: list[tuple[int, int]]) -> None:
     found = first_equal(np.array(keys, np.uint64).reshape(-1, 2))
     assert found.tolist() == [keys.index(key) for key in keys]
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(st.integers(0, 1 << 30), st.integers(0, 40))
 def test_runs_that_were_planted_are_found_and_those_a_word_short_are_not(seed: int, before: int) -> None:
     random_ = random.Random(seed)
