@@ -92,7 +92,9 @@ def test_changed_bytes_are_rows_refusals_or_an_error(name: str, tmp_path: Path) 
             assert str(error).startswith(f"{name}: ")
 
 
-@pytest.mark.parametrize("foreign", [b"%PDF-1.7", b"PAR1", LINES[:3].decode().encode("utf-16"), gzip.compress(LINES, mtime=0)])
+@pytest.mark.parametrize(
+    "foreign", [b"%PDF-1.7", b"PAR1", LINES[:3].decode().encode("utf-16"), gzip.compress(LINES, mtime=0)]
+)
 def test_another_type_inside_gzip_is_named(foreign: bytes, tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="TYPE_MISMATCH: this is"):
         _read(tmp_path, "a.jsonl.gz", gzip.compress(foreign))
