@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from tunesmith.contracts.machines import MOST_VCPUS
+
 
 class Network(StrEnum):
     """How job machines reach the AWS APIs. No inbound connection is ever allowed."""
@@ -45,8 +47,8 @@ class Config:
     log_retention_days: int = 90
     traffic_retention_days: int = 90
     cors_origins: tuple[str, ...] = ("*",)
-    max_vcpus: int = 64
-    """Of each compute environment; with nothing to do they have none."""
+    max_vcpus: int = MOST_VCPUS
+    """Of each compute environment; with nothing to do they have none. A recipe may ask for so many for one job."""
 
 
 def stage_config(stage: str) -> Config:

@@ -31,6 +31,8 @@ AFTER_SCANNING = {
     "test_fraction": ...,
     "seed": ...,
     "nodes": ...,
+    "vcpus": ...,
+    "memory_gib": ...,
     "min_rows": ...,
     "max_quarantined_fraction": ...,
     "max_duplicate_fraction": ...,

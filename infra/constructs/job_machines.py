@@ -12,15 +12,15 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from infra.constructs.job_network import JobNetwork
+from tunesmith.contracts.machines import DISK_GIB
 
 STOP_TIMEOUT_SECONDS = 120
 """Between SIGTERM and SIGKILL: the whole of the warning that a spot machine gets, for a checkpoint. ECS gives 30 s."""
 
-DISK = Size.gibibytes(200)
+DISK = Size.gibibytes(DISK_GIB)
 CPU_CLASSES = [ec2.InstanceClass.M7I, ec2.InstanceClass.M6I, ec2.InstanceClass.M6A, ec2.InstanceClass.C6I]
 NODE_TYPE = ec2.InstanceType("m7i.2xlarge")
 """8 vCPUs and 32 GiB: one node of a multi-node job takes the whole of one."""
-NODE_TYPE_VCPUS = 8
 GPU_CLASSES = [ec2.InstanceClass.G6, ec2.InstanceClass.G5]
 
 

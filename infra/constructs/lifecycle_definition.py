@@ -11,7 +11,15 @@ from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk import aws_stepfunctions_tasks as tasks
 from constructs import Construct
 
-from infra.constructs.lifecycle_steps import RUN_ID, LifecycleParts, LifecycleSteps, payload, retry_while_changing
+from infra.constructs.lifecycle_steps import (
+    RUN_ID,
+    LifecycleParts,
+    LifecycleSteps,
+    one_machine,
+    payload,
+    retry_while_changing,
+    several_machines,
+)
 from tunesmith.contracts.deployments import DeploymentStatus
 from tunesmith.contracts.jobs import JobName
 from tunesmith.contracts.lifecycle import (
@@ -56,12 +64,13 @@ class LifecycleDefinition(LifecycleSteps):
     # --- the stages
 
     def _prepare(self, *, then: sfn.IChainable) -> sfn.Chain:
-        nodes = at("prepare", "recipe", "nodes")
-        together = self._run_job(JobName.PREPARE, "nodes", Stage.PREPARE, nodes=nodes)
+        resources = ("prepare", "resources")
+        alone = self._run_job(JobName.PREPARE, "cpu", Stage.PREPARE, size=one_machine(*resources))
+        together = self._run_job(JobName.PREPARE, "nodes", Stage.PREPARE, size=several_machines(*resources))
         where = (
             sfn.Choice(self, "Prepare where?")
-            .when(sfn.Condition.number_greater_than(nodes, 1), together)
-            .otherwise(self._run_job(JobName.PREPARE, "cpu", Stage.PREPARE))
+            .when(sfn.Condition.number_greater_than(at(*resources, "nodes"), 1), together)
+            .otherwise(alone)
             .afterwards()
         )
         store = self._store_params(JobName.PREPARE, at("prepare"), Stage.PREPARE)

@@ -19,7 +19,7 @@ from infra.constructs.job_machines import DISK
 from infra.constructs.lean_function import LeanFunction
 from tunesmith.contracts.artifacts import RUNS_PREFIX, params_key, s3_uri
 from tunesmith.contracts.base import Contract
-from tunesmith.contracts.environment import JobEnv
+from tunesmith.contracts.environment import VCPUS, JobEnv
 from tunesmith.contracts.errors import Conflict, PlatformError
 from tunesmith.contracts.jobs import JobName, submission_name
 from tunesmith.contracts.lifecycle import (
@@ -164,8 +164,10 @@ class LifecycleSteps(Construct):
         task.add_catch(self._failure(stage), errors=["States.ALL"], result_path=at("failure"))
         return task
 
-    def _run_job(self, job: JobName, where: str, stage: Stage, *, nodes: str | None = None) -> sfn.CustomState:
-        """`nodes` is the path of their number, where the definition is one of several machines."""
+    def _run_job(
+        self, job: JobName, where: str, stage: Stage, *, size: dict[str, object] | None = None
+    ) -> sfn.CustomState:
+        """`size` is what of the submission is not as the definition says: see `one_machine` and `several_machines`."""
         attempt = "$$.State.RetryCount"
         submission = {
             "JobName.$": _format(submission_name("{}", job, "{}"), at("request", "run_id"), attempt),
@@ -173,9 +175,9 @@ class LifecycleSteps(Construct):
             "JobDefinition": self._parts.definitions[job, where].job_definition_arn,
             "Parameters": {"params_uri.$": self._params_uri(job)},
         }
-        if nodes:
-            submission["NodeOverrides"] = {"NumNodes.$": nodes}
-        return self._run_until_done(f"Run {job} on {where.upper()}", "batch:submitJob", submission, stage)
+        return self._run_until_done(
+            f"Run {job} on {where.upper()}", "batch:submitJob", submission | (size or {}), stage
+        )
 
     def _run_training_job(self) -> sfn.CustomState:
         """`finetune` as a SageMaker training job: the same image, told where its params are."""
@@ -236,6 +238,23 @@ class LifecycleSteps(Construct):
     def _params_uri(self, job: JobName) -> str:
         uri = s3_uri(self._parts.artifacts.bucket_name, params_key("{}", job))
         return _format(uri, at("request", "run_id"))
+
+
+def one_machine(*resources: str) -> dict[str, object]:
+    """A job on one machine, of which it gets what the JobResources at this path say. Batch takes numbers as text."""
+    vcpus, memory = _format("{}", at(*resources, "vcpus")), _format("{}", at(*resources, "memory_mib"))
+    needs = [{"Type": "VCPU", "Value.$": vcpus}, {"Type": "MEMORY", "Value.$": memory}]
+    told = [{"Name": VCPUS, "Value.$": vcpus}]
+    return _timeout(*resources) | {"ContainerOverrides": {"ResourceRequirements": needs, "Environment": told}}
+
+
+def several_machines(*resources: str) -> dict[str, object]:
+    """A job on as many machines as the JobResources at this path say, each of which it takes whole."""
+    return _timeout(*resources) | {"NodeOverrides": {"NumNodes.$": at(*resources, "nodes")}}
+
+
+def _timeout(*resources: str) -> dict[str, object]:
+    return {"Timeout": {"AttemptDurationSeconds.$": at(*resources, "timeout_seconds")}}
 
 
 Request = dict[str, object] | str

@@ -30,6 +30,8 @@ QUEUED = (JobStatus.SUBMITTED, JobStatus.PENDING, JobStatus.RUNNABLE)
 ENDED = (JobStatus.SUCCEEDED, JobStatus.FAILED)
 POLL_SECONDS = 0.05
 ARRAY_SIZES = range(2, 10_001)
+OLD_FIELDS = {"VCPU": "vcpus", "MEMORY": "memory"}
+"""By which a definition may name what `resourceRequirements` does."""
 
 
 @dataclass(frozen=True)
@@ -116,11 +118,16 @@ class LocalJob(models.Job):
         return {pair["name"]: str(pair["value"]) for pair in given} | own
 
     def need(self) -> Need:
-        """vCPUs and GPUs, in the overrides, the definition or its old-fashioned fields."""
-        asked = {"VCPU": self.container.get("vcpus", 1), "GPU": 0}
+        """vCPUs and GPUs; no machine of a size is chosen here, so memory is recorded alone."""
+        asked = self._asked()
+        return Need(float(asked.get("VCPU", 1)), int(asked.get("GPU", 0)))
+
+    def _asked(self) -> dict[str, Any]:
+        """Amounts by type, in the overrides, the definition or its old-fashioned fields."""
+        asked = {type: self.container[field] for type, field in OLD_FIELDS.items() if field in self.container}
         for holder in (self.container, self.container_overrides):
             asked |= {need["type"]: need["value"] for need in holder.get("resourceRequirements", ())}
-        return Need(float(asked["VCPU"]), int(asked["GPU"]))
+        return asked
 
     def log_stream(self) -> LogStream:
         """A new one per attempt, named as the awslogs driver names it."""
@@ -242,7 +249,11 @@ class LocalJob(models.Job):
         return described | {"status": JobStatus(self.status).value, "attempts": list(self.attempts)}
 
     def _container_outcome(self) -> dict[str, Any]:
-        details = {"image": self.container.get("image", ""), "environment": self._described_environment()}
+        details = {
+            "image": self.container.get("image", ""),
+            "environment": self._described_environment(),
+            "resourceRequirements": [{"type": kind, "value": str(value)} for kind, value in self._asked().items()],
+        }
         if self.exit_code is not None and self.attempts:
             details["exitCode"] = self.exit_code
         return details

@@ -9,9 +9,10 @@ from constructs import Construct
 
 from infra.config import Config
 from infra.constructs.batch_job import Machine
-from infra.constructs.job_machines import NODE_TYPE, NODE_TYPE_VCPUS, MachineKind, nodes_queue, spot_first_queue
+from infra.constructs.job_machines import NODE_TYPE, MachineKind, nodes_queue, spot_first_queue
 from infra.constructs.job_network import JobNetwork
 from infra.constructs.retention import retention_days
+from tunesmith.contracts.machines import NODE_MEMORY_MIB, NODE_VCPUS
 from tunesmith.contracts.nodes import MOST_NODES
 
 
@@ -21,10 +22,10 @@ class ComputeStack(Stack):
         network = JobNetwork(self, config.network, key=key, log_retention=retention_days(config.log_retention_days))
         cpus = spot_first_queue(self, MachineKind.CPU, network=network, max_vcpus=config.max_vcpus)
         gpus = spot_first_queue(self, MachineKind.GPU, network=network, max_vcpus=config.max_vcpus)
-        nodes = nodes_queue(self, network=network, max_vcpus=MOST_NODES * NODE_TYPE_VCPUS)
+        nodes = nodes_queue(self, network=network, max_vcpus=MOST_NODES * NODE_VCPUS)
         self.cpu = Machine(cpus, vcpus=8, memory=Size.gibibytes(28))
         self.gpu = Machine(gpus, vcpus=4, memory=Size.gibibytes(14), gpus=1)
-        self.nodes = Machine(nodes, NODE_TYPE_VCPUS, memory=Size.gibibytes(28), instance_type=NODE_TYPE)
+        self.nodes = Machine(nodes, NODE_VCPUS, memory=Size.mebibytes(NODE_MEMORY_MIB), instance_type=NODE_TYPE)
         self.job_logs = logs.LogGroup(
             self,
             "JobLogs",

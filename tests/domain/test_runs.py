@@ -12,8 +12,9 @@ from tunesmith.contracts.errors import RunCancelled
 from tunesmith.contracts.events import ExecutionEnded
 from tunesmith.contracts.identity import dataset_version_id, digest
 from tunesmith.contracts.lifecycle import Failure, StateRecord
-from tunesmith.contracts.recipes import OnUpload
+from tunesmith.contracts.recipes import OnUpload, PrepareRecipe
 from tunesmith.contracts.runs import Outcome, Run, RunStatus, Stage, Trigger
+from tunesmith.domain.job_resources import prepare_resources
 from tunesmith.domain.runs import STAGES, advance, ending, explain, start_document
 
 NOW = "2026-11-24T06:00:00.000Z"
@@ -149,7 +150,7 @@ def test_start_document_names_the_base_and_the_training_that_follows(trigger, on
     assert prepare.finetune == (recipe.finetune if trains else None)
 
 
-@pytest.mark.parametrize(("nodes", "scratch"), [(1, None), (2, "s3://artifacts/scratch/{}/")])
+@pytest.mark.parametrize(("nodes", "scratch"), [(1, None), ("auto", None), (2, "s3://artifacts/scratch/{}/")])
 def test_several_machines_have_a_folder_of_the_run_to_share(nodes, scratch):
     recipe = QUEUED.request.recipe
     asked = recipe.model_copy(update={"prepare": recipe.prepare.model_copy(update={"nodes": nodes})})
@@ -157,9 +158,21 @@ def test_several_machines_have_a_folder_of_the_run_to_share(nodes, scratch):
     assert prepare.scratch_uri == (scratch and scratch.format(QUEUED.request.run_id))
 
 
-def test_version_is_the_same_on_however_many_machines():
-    one, many, other = ({"nodes": 1, "seed": 0}, {"nodes": 8, "seed": 0}, {"nodes": 1, "seed": 1})
-    assert dataset_version_id(["a"], one) == dataset_version_id(["a"], many) != dataset_version_id(["a"], other)
+def test_start_document_sizes_the_job_by_its_sources():
+    request = QUEUED.request
+    assert [source.size for source in request.sources] == [3]
+    assert start_document(request, None, "artifacts").prepare.resources.vcpus == 2
+    large = [source.model_copy(update={"size": 30_000_000_000}) for source in request.sources]
+    asked = start_document(request.model_copy(update={"sources": large}), None, "artifacts").prepare
+    assert asked.resources == prepare_resources(large, request.recipe.prepare)
+    assert (asked.resources.vcpus, asked.sources[0].size) == (8, 30_000_000_000)
+
+
+@pytest.mark.parametrize("where", [{"nodes": 8}, {"nodes": "auto"}, {"vcpus": 16}, {"memory_gib": 100}])
+def test_version_is_the_same_on_whichever_machines(where):
+    usual = PrepareRecipe().model_dump(mode="json")
+    assert dataset_version_id(["a"], PrepareRecipe(**where).model_dump(mode="json")) == dataset_version_id(["a"], usual)
+    assert dataset_version_id(["a"], usual | {"seed": 1}) != dataset_version_id(["a"], usual)
 
 
 def ended(status, error=None, cause=None):

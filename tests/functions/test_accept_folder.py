@@ -57,6 +57,7 @@ def test_files_wait_for_the_list_and_become_one_dataset(edges, context):
     told = put_list(edges, {"path": "a.jsonl", "bytes": 3}, {"path": "more/b é.jsonl"}, license="MIT")
     lambda_handler(eventbridge(told, LIST), context)
     assert [source.version_id for source in run(edges).request.sources] == [first, second]
+    assert [source.size for source in run(edges).request.sources] == [3, 3]
     [version] = edges.versions()
     assert version.sources == run(edges).request.sources
     assert run(edges).status is RunStatus.QUEUED

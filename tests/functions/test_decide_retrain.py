@@ -48,6 +48,7 @@ def test_alarm_in_each_shape_queues_a_run_like_the_champions_with_feedback(edges
     assert (run.request.recipe, run.request.base) == (champion.recipe, champion.base)
     upload, feedback = run.request.sources
     assert [upload] == champion.sources
+    assert feedback.size == len(Storage().read(feedback.uri))
     assert feedback.kind is SourceKind.FEEDBACK
     rows = [json.loads(line) for line in Storage().read_text(feedback.uri, feedback.version_id).splitlines()]
     assert [row["messages"][-1]["content"] for row in rows] == ["right 0", "right 1", "right 2"]

@@ -52,6 +52,16 @@ def test_start_document_holds_the_request_and_what_prepare_needs(edges, context)
     assert state.prepare.suite_uri is None
 
 
+def test_size_of_the_upload_reaches_the_job_that_prepares_it(edges, context):
+    body = b"{}\n" * 1_000
+    accept_upload(eventbridge(edges.upload(body=body)), context)
+    [row] = edges.rows("runs")
+    lambda_handler(stream(row), context)
+    prepare = execution_input(edges, row["run_id"])["prepare"]
+    assert [source["size"] for source in prepare["sources"]] == [len(body)]
+    assert prepare["resources"] == {"nodes": 1, "vcpus": 2, "memory_mib": 7_168, "timeout_seconds": 7_200}
+
+
 def test_pinned_suite_is_what_prepare_decontaminates_against(edges, context):
     accept_upload(eventbridge(edges.upload()), context)
     [row] = edges.rows("runs")

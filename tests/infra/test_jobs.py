@@ -10,6 +10,7 @@ from infra.constructs import job_image
 from infra.constructs.job_image import JobImage
 from tests.infra.synthesis import Synthesized, containers
 from tunesmith.contracts.jobs import JobName
+from tunesmith.contracts.machines import DISK_GIB, MOST_VCPUS
 from tunesmith.contracts.nodes import FIRST_PORT, LAST_PORT, MOST_NODES
 
 
@@ -84,6 +85,14 @@ def test_nodes_are_machines_of_one_type_on_demand_and_the_largest_job_fits(synth
         job for job in synthesized.resources("AWS::Batch::JobDefinition").values() if job["Type"] == "multinode"
     ]
     assert together["NodeProperties"]["NodeRangeProperties"][0]["Container"]["InstanceType"] == "m7i.2xlarge"
+
+
+def test_whatever_a_recipe_may_ask_for_there_is_a_machine_that_has_it(synthesized: Synthesized) -> None:
+    for name, body in synthesized.resources("AWS::Batch::ComputeEnvironment").items():
+        assert body["ComputeResources"]["MaxvCpus"] >= MOST_VCPUS, name
+    for found in synthesized.resources("AWS::EC2::LaunchTemplate").values():
+        [disk] = found["LaunchTemplateData"]["BlockDeviceMappings"]
+        assert disk["Ebs"]["VolumeSize"] == DISK_GIB
 
 
 def test_nodes_reach_each_other_at_the_ports_of_ray_and_nobody_else_reaches_any(synthesized: Synthesized) -> None:

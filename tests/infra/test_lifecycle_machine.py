@@ -218,14 +218,20 @@ def test_no_log_has_the_token_that_approves_a_model(synthesized: Synthesized) ->
     assert found["LoggingConfiguration"]["IncludeExecutionData"] is False
 
 
-def test_recipe_that_asks_for_several_machines_gets_as_many_and_others_one(states: dict[str, State]) -> None:
-    where = states["Prepare where?"]
-    nodes = "$.prepare.recipe.nodes"
+def test_prepare_gets_what_the_size_of_the_upload_asks_for(states: dict[str, State]) -> None:
+    where, resources = states["Prepare where?"], "$.prepare.resources"
     [several] = where["Choices"]
-    assert (several["Variable"], several["NumericGreaterThan"]) == (nodes, 1)
+    assert (several["Variable"], several["NumericGreaterThan"]) == (f"{resources}.nodes", 1)
     together, alone = states[several["Next"]]["Parameters"], states[where["Default"]]["Parameters"]
-    assert together["NodeOverrides"] == {"NumNodes.$": nodes}
-    assert "NodeOverrides" not in alone
+    assert together["NodeOverrides"] == {"NumNodes.$": f"{resources}.nodes"}
+    vcpus, memory = (f"States.Format('{{}}', {resources}.{name})" for name in ("vcpus", "memory_mib"))
+    assert alone["ContainerOverrides"] == {
+        "ResourceRequirements": [{"Type": "VCPU", "Value.$": vcpus}, {"Type": "MEMORY", "Value.$": memory}],
+        "Environment": [{"Name": "TUNESMITH_VCPUS", "Value.$": vcpus}],
+    }
+    assert "NodeOverrides" not in alone and "ContainerOverrides" not in together
+    timeout = {"AttemptDurationSeconds.$": f"{resources}.timeout_seconds"}
+    assert together["Timeout"] == alone["Timeout"] == timeout
     assert {name: together[name] for name in ("JobName.$", "Parameters")} == {
         name: alone[name] for name in ("JobName.$", "Parameters")
     }

@@ -25,5 +25,6 @@ def accepted(
     base: ModelReference | None = BASE,
     now: str = NOW,
     problem: str | None = None,
+    size: int = 3,
 ) -> Acceptance:
-    return accept_upload(found, 3, PinnedRecipe(recipe or Recipe(), "r1", problem), base, now)
+    return accept_upload(found, size, PinnedRecipe(recipe or Recipe(), "r1", problem), base, now)

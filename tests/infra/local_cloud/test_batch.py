@@ -84,6 +84,18 @@ def test_process_finds_environment_of_definition_overrides_and_batch(cloud: Clou
     assert lines(cloud, job) == [str(["1", "2", "1", "cpu", cloud.url, job["jobId"]])]
 
 
+def test_submission_says_what_of_a_machine_the_job_gets(cloud: Cloud, submit: Submit) -> None:
+    asked = [{"type": "VCPU", "value": "4"}, {"type": "MEMORY", "value": "14336"}]
+    named = [{"name": "TUNESMITH_VCPUS", "value": "4"}]
+    source = "import os; print(os.environ['TUNESMITH_VCPUS'])"
+    overrides = {"resourceRequirements": asked, "environment": named}
+    job = ended(cloud, submit(source, containerOverrides=overrides, timeout={"attemptDurationSeconds": 60}))
+    assert lines(cloud, job) == ["4"]
+    assert (job["container"]["resourceRequirements"], job["timeout"]) == (asked, {"attemptDurationSeconds": 60})
+    usual = ended(cloud, submit("pass"))["container"]["resourceRequirements"]
+    assert usual == [{"type": "VCPU", "value": "1"}, {"type": "MEMORY", "value": "512"}]
+
+
 def test_exit_code_and_reason_of_a_failed_job_are_described(cloud: Cloud, submit: Submit) -> None:
     job = ended(cloud, submit("raise SystemExit(3)"))
     assert (job["status"], job["container"]["exitCode"]) == ("FAILED", 3)

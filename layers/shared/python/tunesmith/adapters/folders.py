@@ -42,6 +42,7 @@ def _pinned(bucket: str, folder: str, file: ListedFile, place: str) -> Source:
         uri=s3_uri(bucket, key),
         version_id=found.version_id,
         sha256=None if found.sha256 else file.sha256,  # what S3 does not know, the job compares
+        size=found.size,
     )
 
 

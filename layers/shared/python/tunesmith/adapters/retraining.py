@@ -147,7 +147,13 @@ def _feedback_source(bucket: str, project: str, feedback: list[Feedback]) -> Sou
     digest = hashlib.sha256(body).hexdigest()
     key = feedback_rows_key(project, digest)
     version_id = objects.write_once(bucket, key, body, "application/jsonl")
-    return Source(kind=SourceKind.FEEDBACK, source_id=digest, uri=s3_uri(bucket, key), version_id=version_id)
+    return Source(
+        kind=SourceKind.FEEDBACK,
+        source_id=digest,
+        uri=s3_uri(bucket, key),
+        version_id=version_id,
+        size=len(body),
+    )
 
 
 def _decision(

@@ -22,6 +22,7 @@ class Source(Contract):
     uri: Uri
     version_id: str = Field(min_length=1, description="S3 versionId, pinned at acceptance")
     sha256: Digest | None = Field(default=None, description="to be held against the bytes; None: nothing was claimed")
+    size: int | None = Field(default=None, ge=0, description="bytes as stored; None: nobody looked")
 
 
 class Upload(Contract):
@@ -110,6 +111,7 @@ class ProblemCode(StrEnum):
     UNKNOWN_FORMAT = "UNKNOWN_FORMAT"
     MISSING_FIELD = "MISSING_FIELD"
     WRONG_TYPE = "WRONG_TYPE"
+    UNSUPPORTED = "UNSUPPORTED"
     UNKNOWN_ROLE = "UNKNOWN_ROLE"
     NO_ASSISTANT_TURN = "NO_ASSISTANT_TURN"
     BLANK_CONTENT = "BLANK_CONTENT"

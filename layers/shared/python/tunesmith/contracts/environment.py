@@ -131,6 +131,10 @@ class JobEnv(Environment):
     jobs_table: str
 
 
+VCPUS = "TUNESMITH_VCPUS"
+"""Processors that a job was given: a container of ECS sees all those of its machine. Absent: all that it sees."""
+
+
 class ServeEnv(Environment):
     """What a serving container is told, by SageMaker and by us; nothing of it depends on the model."""
 

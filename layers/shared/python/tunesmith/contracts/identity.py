@@ -21,9 +21,13 @@ def upload_id(bucket: str, key: str, version_id: str) -> str:
     return digest({"bucket": bucket, "key": key, "version_id": version_id})
 
 
+WHERE_PREPARED = ("nodes", "vcpus", "memory_gib")
+"""Keys of `prepare` on which no byte of what it makes depends."""
+
+
 def dataset_version_id(source_ids: list[str], prepare_recipe: dict[str, Any]) -> str:
-    """The identity of what `prepare` makes of these sources with this recipe, on however many machines."""
-    recipe = {key: value for key, value in prepare_recipe.items() if key != "nodes"}
+    """The identity of what `prepare` makes of these sources with this recipe, on whichever machines."""
+    recipe = {key: value for key, value in prepare_recipe.items() if key not in WHERE_PREPARED}
     return digest({"sources": sorted(source_ids), "prepare": recipe})
 
 

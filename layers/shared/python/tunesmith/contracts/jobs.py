@@ -10,6 +10,7 @@ from pydantic import Field
 from tunesmith.contracts.base import Contract, Digest, Name, RunId, Uri
 from tunesmith.contracts.datasets import DatasetKind, RowCounts, Source, Split
 from tunesmith.contracts.models import ModelReference
+from tunesmith.contracts.nodes import MOST_NODES
 from tunesmith.contracts.preflight import Preflight
 from tunesmith.contracts.recipes import EvaluateRecipe, FinetuneRecipe, Metric, PrepareRecipe
 
@@ -37,6 +38,15 @@ class ExitCode:
     """EX_TEMPFAIL: checkpointed and safe to start again."""
 
 
+class JobResources(Contract):
+    """How many machines a job gets, how much of each, and for how long."""
+
+    nodes: int = Field(default=1, ge=1, le=MOST_NODES)
+    vcpus: int = Field(ge=1)
+    memory_mib: int = Field(ge=1)
+    timeout_seconds: int = Field(ge=60, description="of one attempt")
+
+
 class PrepareParams(Contract):
     run_id: RunId
     project: Name
@@ -58,6 +68,9 @@ class PrepareParams(Contract):
     scratch_uri: Uri | None = Field(
         default=None,
         description="folder in which several machines hand each other their work; ends in a slash; None: one machine",
+    )
+    resources: JobResources | None = Field(
+        default=None, description="what the job was submitted with; None: started by hand"
     )
     output_uri: Uri = Field(description="folder of the dataset version; ends in a slash")
 

@@ -4,11 +4,12 @@ Written as YAML in `projects/<project>/recipe.yaml`; a missing key takes the def
 """
 
 from enum import StrEnum
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from tunesmith.contracts.base import Contract, Name
+from tunesmith.contracts.machines import MOST_MEMORY_GIB, MOST_VCPUS
 from tunesmith.contracts.nodes import MOST_NODES
 from tunesmith.contracts.preparation import (
     BalanceRecipe,
@@ -51,6 +52,9 @@ class Metric(StrEnum):
     PERPLEXITY = "perplexity"
 
 
+NodeCount = Annotated[int, Field(ge=1, le=MOST_NODES)]
+
+
 class PrepareRecipe(Contract):
     validation_fraction: float = Field(default=0.05, ge=0, lt=0.5)
     test_fraction: float = Field(default=0.1, gt=0, lt=0.5)
@@ -63,8 +67,14 @@ class PrepareRecipe(Contract):
     max_pii_fraction: float = Field(default=1.0, ge=0, le=1, description="a larger share of rows with PII stops it")
     group_by: str | None = Field(default=None, description="a key, as conversation_id: its rows stay in one split")
     seed: int = Field(default=0, ge=0, description="another seed makes other splits")
-    nodes: int = Field(
-        default=1, ge=1, le=MOST_NODES, description="machines that share the work; the bytes that come out are the same"
+    nodes: NodeCount | Literal["auto"] = Field(
+        default=1, description="machines that share the work; the bytes that come out are the same"
+    )
+    vcpus: int | None = Field(
+        default=None, ge=1, le=MOST_VCPUS, description="of the one machine; None: what the size of the upload asks for"
+    )
+    memory_gib: int | None = Field(
+        default=None, ge=2, le=MOST_MEMORY_GIB, description="of the one machine; None: as `vcpus`"
     )
     read: ReadRecipe = ReadRecipe()
     normalise: NormaliseRecipe = NormaliseRecipe()
@@ -76,6 +86,12 @@ class PrepareRecipe(Contract):
     label: LabelRecipe = LabelRecipe()
     balance: BalanceRecipe = BalanceRecipe()
     report: ReportRecipe = ReportRecipe()
+
+    @model_validator(mode="after")
+    def sizes_one_machine_alone(self) -> "PrepareRecipe":
+        if self.nodes != 1 and (self.vcpus or self.memory_gib):
+            raise ValueError(f"vcpus and memory_gib are of one machine: leave them out, or nodes: {self.nodes}")
+        return self
 
     @model_validator(mode="after")
     def leaves_rows_to_train_on(self) -> "PrepareRecipe":

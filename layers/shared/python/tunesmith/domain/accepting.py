@@ -22,6 +22,7 @@ from tunesmith.contracts.folders import MOST_SOURCE_BYTES
 from tunesmith.contracts.models import UNRESOLVED, ModelReference
 from tunesmith.contracts.recipes import OnUpload, Recipe
 from tunesmith.contracts.runs import RunRequest, Trigger
+from tunesmith.domain.job_resources import disk_problem
 
 UNVERSIONED = (None, "", "null")
 """What S3 says of a version where a bucket keeps none."""
@@ -153,19 +154,21 @@ def accept_upload(
     `contents` is None where the upload is a file of its own."""
     contents = contents or FolderContents([])
     place, recipe = upload_place(found.key), pinned.recipe
-    refusal = contents.problem or _overload(found, contents) or _refusal(pinned, base)
     upload_id = identity.upload_id(found.bucket, found.key, pinned_version(found))
     ids = [upload_id, *(member.source_id for member in contents.sources)]
     version = identity.dataset_version_id(ids, recipe.prepare.model_dump(mode="json"))
-    wanted = refusal or recipe.on_upload is not OnUpload.NOTHING
     source = Source(
         kind=SourceKind.UPLOAD,
         source_id=upload_id,
         uri=s3_uri(found.bucket, found.key),
         version_id=pinned_version(found),
+        size=size,
     )
-    usable = UNRESOLVED if refusal or base is None else base
     sources = contents.sources or [source]
+    refusal = contents.problem or _overload(found, contents) or _refusal(pinned, base)
+    refusal = refusal or disk_problem(sources, recipe.prepare)
+    wanted = refusal or recipe.on_upload is not OnUpload.NOTHING
+    usable = UNRESOLVED if refusal or base is None else base
     request = _request(place, sources, upload_id, version, recipe, usable, now) if wanted else None
     upload = Upload(
         upload_id=upload_id,

@@ -12,6 +12,7 @@ from tunesmith.contracts.jobs import ExitCode, PrepareParams
 from tunesmith.contracts.lifecycle import Failure, LifecycleState, StateRecord
 from tunesmith.contracts.recipes import OnUpload
 from tunesmith.contracts.runs import Run, RunRequest, RunStatus, Stage, Trigger
+from tunesmith.domain.job_resources import prepare_resources
 
 STAGES = list(Stage)
 ORDER = {RunStatus.QUEUED: 0, RunStatus.RUNNING: 1, RunStatus.WAITING: 2}
@@ -29,7 +30,7 @@ EXIT_CODES = {
 def start_document(request: RunRequest, suite: Suite | None, artifacts_bucket: str) -> LifecycleState:
     """The state machine's input for a run; `suite` is the dataset's frozen test split, where one is pinned."""
     prefix = dataset_prefix(request.project, request.dataset, request.dataset_version)
-    nodes = request.recipe.prepare.nodes
+    resources = prepare_resources(request.sources, request.recipe.prepare)
     prepare = PrepareParams(
         run_id=request.run_id,
         project=request.project,
@@ -42,7 +43,8 @@ def start_document(request: RunRequest, suite: Suite | None, artifacts_bucket: s
         base=request.base,
         finetune=request.recipe.finetune if _trains(request) else None,
         scans_uri=s3_uri(artifacts_bucket, scans_prefix(request.project)),
-        scratch_uri=s3_uri(artifacts_bucket, scratch_prefix(request.run_id)) if nodes > 1 else None,
+        scratch_uri=s3_uri(artifacts_bucket, scratch_prefix(request.run_id)) if resources.nodes > 1 else None,
+        resources=resources,
         output_uri=s3_uri(artifacts_bucket, prefix),
     )
     return LifecycleState(request=request, prepare=prepare, approval=request.recipe.approval)
