@@ -21,8 +21,10 @@ RESERVED_KEYS = (
     *("tools", "functions", "parallel_tool_calls", "prompt", "completion", "completions", "instruction", "output"),
     *("input", "history", "system", "text", "conversations", "chosen", "rejected", "label", "labels"),
     *("preferred_output", "non_preferred_output", "query", "response", "question", "answer"),
+    *("kto_tag", "system_prompt", "system_message", "rejected_response", "rejected_messages"),
+    *("image", "images", "video", "videos", "audio", "audios"),
 )
-"""Top-level keys that may make a row something else than a plain chat."""
+"""Top-level keys that may make a row something else than a plain chat, or that it is refused for."""
 
 DEPTH = 24
 KEYS = 256

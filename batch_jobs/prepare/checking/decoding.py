@@ -6,6 +6,7 @@ have a key twice, is read a second time by the slow parser that can say why.
 
 import json
 import math
+import re
 from typing import Any, NoReturn
 
 import msgspec
@@ -14,6 +15,7 @@ from batch_jobs.prepare.checking.problems import BadRow
 from tunesmith.contracts.datasets import ProblemCode
 
 MAX_DEPTH = 32
+HALF_PAIR = re.compile("[\ud800-\udfff]")
 _decode = msgspec.json.Decoder().decode
 
 
@@ -71,18 +73,45 @@ def _diagnose(raw: bytes) -> NoReturn:
         text = raw.decode()
     except UnicodeDecodeError as error:
         raise BadRow(ProblemCode.NOT_UTF8, f"byte {error.start + 1} of the line is no valid UTF-8") from None
-    _slow_decode(text, strict=False)
-    raise BadRow(ProblemCode.BAD_CHARACTER, "a raw control character or half a surrogate pair inside a string")
+    value = _slow_decode(text, strict=False)
+    try:
+        json.loads(text)
+    except json.JSONDecodeError as error:
+        message = f"a raw control character (U+{ord(text[error.pos]):04X}) at character {error.pos + 1} of the line"
+        raise BadRow(ProblemCode.BAD_CHARACTER, message) from None
+    place, found = _half_pair(value)
+    message = f"half a surrogate pair (U+{ord(found[0]):04X}) at character {found.start() + 1}"
+    raise BadRow(ProblemCode.BAD_CHARACTER, message, field=_writable(place) or None)
+
+
+def _half_pair(value: Any) -> tuple[str, re.Match[str]]:
+    """Where the first string with half a surrogate pair stands, and that half."""
+    pending: list[tuple[str, Any]] = [("", value)]
+    while pending:
+        place, item = pending.pop()
+        if isinstance(item, str) and (found := HALF_PAIR.search(item)):
+            return place, found
+        if isinstance(item, dict):
+            inner = [(f"{place}.{key}".lstrip("."), text) for key, value in item.items() for text in (key, value)]
+            pending += reversed(inner)
+        elif isinstance(item, list):
+            pending += reversed([(f"{place}[{index}]", value) for index, value in enumerate(item)])
+    raise AssertionError("the fast decoder refused what the slow one takes")
+
+
+def _writable(place: str) -> str:
+    """Half a surrogate pair could not be written."""
+    return place.encode(errors="backslashreplace").decode()
 
 
 def _reject_duplicate_keys(raw: bytes) -> None:
     _slow_decode(raw.decode(), strict=True)
 
 
-def _slow_decode(text: str, strict: bool) -> None:
-    """Decode once more, only for the BadRow that it raises."""
+def _slow_decode(text: str, strict: bool) -> Any:
+    """Decode once more, for the BadRow that it raises."""
     try:
-        json.loads(
+        return json.loads(
             text, parse_constant=_no_constant, parse_float=_finite, object_pairs_hook=_unique_keys, strict=strict
         )
     except RecursionError:
@@ -109,8 +138,8 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in pairs:
         if key in found:
-            field = key[:80].encode(errors="backslashreplace").decode()  # half a surrogate pair could not be written
-            raise BadRow(ProblemCode.DUPLICATE_KEY, f"the key {key[:80]!r} stands twice in one object", field=field)
+            message = f"the key {key[:80]!r} stands twice in one object"
+            raise BadRow(ProblemCode.DUPLICATE_KEY, message, field=_writable(key[:80]))
         found[key] = value
     return found
 

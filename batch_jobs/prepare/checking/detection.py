@@ -6,7 +6,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from batch_jobs.prepare.checking.problems import BadRow
-from batch_jobs.prepare.checking.values import QUESTIONS, REPLIES, is_flag
+from batch_jobs.prepare.checking.values import (
+    ANSWERED,
+    CONVERSATIONS,
+    LABELS,
+    QUESTIONS,
+    TOGETHER,
+    columns_for,
+    is_flag,
+    spelt,
+)
 from tunesmith.contracts.datasets import KIND_OF, ProblemCode, RowFormat
 from tunesmith.contracts.preparation import MixedFormats, ReadRecipe
 
@@ -27,8 +36,8 @@ REQUIRED = {
 }
 """The keys of each format as it is usually written."""
 
-ANSWERED = ("response", "output", "reply")
-"""Beside a prompt these are its completion under another name; `answer` or `solution` may be the truth for a reward."""
+SUGGESTED = (RowFormat.PREFERENCE, RowFormat.IMPLICIT_PREFERENCE, RowFormat.ALPACA, RowFormat.PROMPT_COMPLETION)
+"""Formats whose keys are looked for under other names, in this order."""
 
 
 def detect(row: dict[str, Any]) -> RowFormat | None:
@@ -37,12 +46,16 @@ def detect(row: dict[str, Any]) -> RowFormat | None:
         return RowFormat.OPENAI_PREFERENCE
     if "chosen" in row or "rejected" in row:
         return _pair(row)
-    if "messages" in row or "conversations" in row or "conversation" in row:
-        return RowFormat.UNPAIRED_PREFERENCE if is_flag(row.get("label")) else _conversation(row)
+    is_conversation = any(key in row for key in CONVERSATIONS)
+    if is_conversation and ("rejected_response" in row or "rejected_messages" in row):
+        return RowFormat.PREFERENCE if "rejected_response" in row else RowFormat.IMPLICIT_PREFERENCE
+    is_judged = any(is_flag(row.get(key)) for key in LABELS)
+    if is_conversation:
+        return RowFormat.UNPAIRED_PREFERENCE if is_judged else _conversation(row)
     if "completion" in row:
-        return RowFormat.UNPAIRED_PREFERENCE if is_flag(row.get("label")) else RowFormat.PROMPT_COMPLETION
+        return RowFormat.UNPAIRED_PREFERENCE if is_judged else RowFormat.PROMPT_COMPLETION
     if "instruction" in row:
-        return RowFormat.UNPAIRED_PREFERENCE if is_flag(row.get("label")) else RowFormat.ALPACA
+        return RowFormat.UNPAIRED_PREFERENCE if is_judged else RowFormat.ALPACA
     if isinstance(row.get("input"), dict) and "messages" in row["input"]:
         return RowFormat.OPENAI_PREFERENCE
     if "prompt" in row:
@@ -53,7 +66,7 @@ def detect(row: dict[str, Any]) -> RowFormat | None:
 def _pair(row: dict[str, Any]) -> RowFormat:
     """Explicit where a prompt stands beside the answers, unless these are whole conversations."""
     chosen = row.get("chosen")
-    if not any(key in row for key in ("prompt", "instruction", "messages", "conversations", "conversation")):
+    if not any(key in row for key in ("prompt", "instruction", *CONVERSATIONS)):
         lacks_prompt = isinstance(chosen, str) and any(key in row for key in QUESTIONS)  # under another name
         return RowFormat.PREFERENCE if lacks_prompt else RowFormat.IMPLICIT_PREFERENCE
     first = chosen[0] if isinstance(chosen, list) and chosen else None
@@ -123,10 +136,12 @@ def _unknown(row: dict[str, Any]) -> str:
     """What the row has, and the columns that would make it a format that is known."""
     keys = ", ".join(sorted(row)[:8])[:120].encode(errors="backslashreplace").decode() or "none"
     found = f"no known format has only these keys: {keys}"
-    asked, replied = (next((key for key in names if key in row), None) for names in (QUESTIONS, REPLIES))
-    if asked is None or replied is None:
-        return found
-    return f"{found}; prepare.read.columns: {{{asked}: prompt, {replied}: completion}} would make it prompt_completion"
+    for name in SUGGESTED:
+        columns = columns_for(row, TOGETHER[REQUIRED[name][0]])
+        needed = {*REQUIRED[name], "input"} if name is RowFormat.ALPACA else set(REQUIRED[name])
+        if needed <= set(columns.values()):
+            return f"{found}; prepare.read.columns: {spelt(columns)} would make it {name}"
+    return found
 
 
 def most_common(rows: Iterable[dict[str, Any]]) -> RowFormat | None:

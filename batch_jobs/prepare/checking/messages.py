@@ -1,7 +1,8 @@
 """Messages: OpenAI's objects with `role` and `content`, as turns.
 
 `developer` becomes `system`, text parts are joined, the older `function_call` becomes `tool_calls` and the role
-`function` becomes `tool`. Images and audio are refused, not dropped: without them the row means something else.
+`function` becomes `tool`. Parts of text may also be spelt as Bedrock, OpenAI's responses and LLaMA-Factory spell them.
+Images and audio are refused, not dropped: without them the row means something else.
 """
 
 from typing import Any
@@ -11,6 +12,7 @@ from batch_jobs.prepare.checking.decoding import json_type
 from batch_jobs.prepare.checking.problems import BadRow
 from batch_jobs.prepare.checking.texts import TextChecks, is_blank
 from batch_jobs.prepare.checking.tools import parse_calls, parse_function
+from batch_jobs.prepare.checking.unread import MEDIA_PARTS, check_message
 from batch_jobs.prepare.checking.values import canonical_json, text_of, wrong_type
 from tunesmith.contracts.datasets import ProblemCode
 
@@ -22,6 +24,13 @@ ROLES = {
     "tool": "tool",
     "function": "tool",
 }
+WEIGHTS = ("weight", "loss_weight", "loss_scale", "loss", "train", "training")
+"""OpenAI's and Mistral's; LLaMA-Factory's; ms-swift's two; axolotl's two."""
+PARTS = {
+    **dict.fromkeys(("text", "input_text", "output_text"), ("text", "value")),
+    "refusal": ("refusal",),
+}
+"""Types of parts that are text, and the keys that it may stand under."""
 PLAIN_ROLES = {role: name for role, name in ROLES.items() if name != "tool"}
 
 
@@ -43,15 +52,14 @@ def parse_messages(messages: Any, place: str, checks: TextChecks) -> list[Turn]:
 def _parse_message(message: Any, place: str, checks: TextChecks) -> Turn:
     if not isinstance(message, dict):
         raise wrong_type("an object", message, place)
-    if message.get("audio"):
-        raise BadRow(ProblemCode.UNKNOWN_FORMAT, "audio is not supported", field=f"{place}.audio")
+    check_message(message, place)
     role = text_of(message, "role", f"{place}.role")
     if role not in ROLES:
         raise BadRow(ProblemCode.UNKNOWN_ROLE, f"unknown role {role[:40]!r}", field=f"{place}.role")
     calls = _calls(message, ROLES[role], place, checks)
     return Turn(
         ROLES[role],
-        _checked_content(message, ROLES[role], calls is not None, f"{place}.content", checks),
+        _checked_content(message, ROLES[role], calls is not None, place, checks),
         ROLES[role] == "assistant" and is_trained(message, place),
         name=_optional(message, "name", place, checks),
         tool_calls=calls,
@@ -61,11 +69,22 @@ def _parse_message(message: Any, place: str, checks: TextChecks) -> Turn:
 
 def _checked_content(message: dict[str, Any], role: str, has_calls: bool, place: str, checks: TextChecks) -> str:
     """What may be blank: a system turn, a tool's answer, and an assistant's turn that calls tools."""
-    if has_calls and message.get("content") is None:
+    if has_calls and message.get("content") is None and not message.get("refusal"):
         return ""
-    content = _content(message, "content", place)
+    key = _spoken(message, role, place)
+    content, place = _content(message, key, f"{place}.{key}"), f"{place}.{key}"
     may_be_blank = has_calls or role in ("system", "tool")
     return checks.any(content, place) if may_be_blank else checks.visible(content, place)
+
+
+def _spoken(message: dict[str, Any], role: str, place: str) -> str:
+    """The key of what is said: OpenAI writes what the assistant will not do as `refusal` instead of `content`."""
+    if role != "assistant" or not message.get("refusal"):
+        return "content"
+    if message.get("content"):
+        reason = "the turn has a text and a refusal: which one counts?"
+        raise BadRow(ProblemCode.DUPLICATE_KEY, reason, field=f"{place}.refusal")
+    return "refusal"
 
 
 def _content(owner: dict[str, Any], key: str, place: str) -> str:
@@ -76,10 +95,12 @@ def _content(owner: dict[str, Any], key: str, place: str) -> str:
     texts = []
     for index, part in enumerate(parts):
         kind = part.get("type", "text") if isinstance(part, dict) else json_type(part)
-        if kind != "text":
-            found = str(kind)[:40]
-            raise BadRow(ProblemCode.WRONG_TYPE, f"expected a text part, found {found}", field=f"{place}[{index}].type")
-        texts.append(text_of(part, "text", f"{place}[{index}].text"))
+        kind = kind if isinstance(kind, str) else json_type(kind)
+        if kind not in PARTS:
+            code = ProblemCode.UNSUPPORTED if kind in MEDIA_PARTS else ProblemCode.WRONG_TYPE
+            raise BadRow(code, f"expected a text part, found {kind[:40]}", field=f"{place}[{index}].type")
+        name = next((name for name in PARTS[kind] if name in part), PARTS[kind][0])
+        texts.append(text_of(part, name, f"{place}[{index}].{name}"))
     return "".join(texts)
 
 
@@ -134,10 +155,11 @@ def _optional(message: dict[str, Any], key: str, place: str, checks: TextChecks)
 
 
 def is_trained(message: dict[str, Any], place: str) -> bool:
-    """OpenAI's `weight`: 0 makes an assistant's turn context only."""
-    weight = message.get("weight")
-    if weight is None:
-        return True
-    if isinstance(weight, bool) or weight not in (0, 1):
-        raise BadRow(ProblemCode.WRONG_TYPE, "expected 0 or 1", field=f"{place}.weight")
-    return bool(weight)
+    """OpenAI's `weight`, or what others call it: 0 or false makes an assistant's turn context only."""
+    return all([_weighs(message, key, place) for key in WEIGHTS if message.get(key) is not None])
+
+
+def _weighs(message: dict[str, Any], key: str, place: str) -> bool:
+    if message[key] not in (0, 1):
+        raise BadRow(ProblemCode.WRONG_TYPE, "expected 0 or 1", field=f"{place}.{key}")
+    return bool(message[key])

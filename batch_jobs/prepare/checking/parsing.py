@@ -18,6 +18,7 @@ from batch_jobs.prepare.checking.formats.sharegpt import parse_sharegpt
 from batch_jobs.prepare.checking.formats.text import parse_text
 from batch_jobs.prepare.checking.problems import BadRow
 from batch_jobs.prepare.checking.texts import TextChecks
+from batch_jobs.prepare.checking.unread import check_columns
 from tunesmith.contracts.datasets import ProblemCode, RowFormat
 from tunesmith.contracts.recipes import PrepareRecipe
 
@@ -73,7 +74,9 @@ class RowColumns:
 def parse_row(row: dict[str, Any], format_of_file: FormatOfFile, columns: RowColumns, checks: TextChecks) -> Row:
     """The canonical row. `row` has its own keys still. Raises BadRow."""
     named = columns.rename(row)
-    parsed = PARSERS[format_of_file.of_row(named)](named, checks)
+    name = format_of_file.of_row(named)
+    check_columns(named, name, columns.kept)
+    parsed = PARSERS[name](named, checks)
     if columns.kept and (kept := columns.keep(named)):
         return replace(parsed, columns=kept)
     return parsed

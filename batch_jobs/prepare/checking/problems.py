@@ -16,6 +16,10 @@ HINTS = {
     ),
     ProblemCode.MISSING_FIELD: "Add the field.",
     ProblemCode.WRONG_TYPE: "Change the value to the type that is expected there.",
+    ProblemCode.UNSUPPORTED: (
+        "Leave such rows out, write what is learnt into the text, or, where the text stands without it, take the key "
+        "out (a column: prepare.read.columns: {images: unused})."
+    ),
     ProblemCode.UNKNOWN_ROLE: "Use one of system, developer, user, assistant, tool; ShareGPT: human, gpt, system.",
     ProblemCode.NO_ASSISTANT_TURN: "End the conversation with the assistant's answer to what stands before it.",
     ProblemCode.BLANK_CONTENT: "Fill in the text, or remove the row.",

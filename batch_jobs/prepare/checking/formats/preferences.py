@@ -17,7 +17,7 @@ from batch_jobs.prepare.checking.messages import parse_messages, with_system
 from batch_jobs.prepare.checking.shapes import check_answer, check_conversation, check_pair, check_prompt
 from batch_jobs.prepare.checking.texts import TextChecks, is_blank
 from batch_jobs.prepare.checking.tools import link_calls, parse_tools
-from batch_jobs.prepare.checking.values import array_of, flag_of, text_of, wrong_type
+from batch_jobs.prepare.checking.values import LABELS, array_of, flag_of, text_of, wrong_type
 from tunesmith.contracts.datasets import RowFormat
 
 TRANSCRIPT = re.compile(r"\n\n(Human|Assistant): ?")
@@ -39,11 +39,13 @@ def parse_openai_preference(row: dict[str, Any], checks: TextChecks) -> Row:
 
 
 def parse_preference(row: dict[str, Any], checks: TextChecks) -> Row:
+    if "chosen" not in row and "rejected_response" in row:
+        row = _answers_apart(row)
     prompt_key = next((key for key in ("prompt", "instruction") if key in row), None) or conversation_key(row)
     if prompt_key in ("prompt", "instruction"):
         prompt = prompt_turns(row, checks)
     elif prompt_key in row:
-        prompt = with_system(row, parse_items(row[prompt_key], prompt_key, checks), checks)
+        prompt = with_system(row, parse_items(array_of(row, prompt_key, prompt_key), prompt_key, checks), checks)
     else:
         prompt_key, prompt = "prompt", prompt_turns(row, checks)
     chosen, rejected = (_side(row, key, checks) for key in ("chosen", "rejected"))
@@ -53,19 +55,22 @@ def parse_preference(row: dict[str, Any], checks: TextChecks) -> Row:
 
 def parse_implicit_preference(row: dict[str, Any], checks: TextChecks) -> Row:
     """The prompt is what both sides begin with: whole turns of conversations, whole words of texts."""
+    if "rejected_messages" in row and "rejected" not in row:
+        row = {**row, "chosen": row.get(conversation_key(row)), "rejected": row["rejected_messages"]}
     sides = [row.get(key) for key in ("chosen", "rejected")]
     if all(isinstance(side, str) for side in sides) and not all(TRANSCRIPT.match(side) for side in sides):
         return _implicit_texts(row, checks)
     chosen, rejected = (_whole(row, key, checks) for key in ("chosen", "rejected"))
     length = _common(chosen, rejected)
-    prompt = chosen[:length]
+    prompt = with_system(row, chosen[:length], checks)
     parts = ("chosen", prompt), ("chosen", chosen[length:]), ("rejected", rejected[length:])
     return _pair(RowFormat.IMPLICIT_PREFERENCE, parse_tools(row), *parts)
 
 
 def parse_unpaired_preference(row: dict[str, Any], checks: TextChecks) -> Row:
     """A conversation, or a prompt and its completion, with `label`: whether the answer is wanted."""
-    label, tools = flag_of(row, "label", "label"), parse_tools(row)
+    key = next((key for key in LABELS if key in row), "label")
+    label, tools = flag_of(row, key, key), parse_tools(row)
     if "prompt" in row or "completion" in row:
         turns, place = prompt_turns(row, checks) + answer_turns(row, "completion", checks), "completion"
     elif "instruction" in row:
@@ -78,6 +83,15 @@ def parse_unpaired_preference(row: dict[str, Any], checks: TextChecks) -> Row:
     if uses_tools(turns):
         turns = list(link_calls(tools, (place, turns))[0])
     return Row(RowFormat.UNPAIRED_PREFERENCE, tuple(turns), label=label, tools=tools)
+
+
+def _answers_apart(row: dict[str, Any]) -> dict[str, Any]:
+    """ms-swift's `rejected_response`: the better answer is what the messages end with after the last question."""
+    key = conversation_key(row)
+    items = array_of(row, key, key)
+    asking = [isinstance(item, dict) and item.get("role", item.get("from")) in ("user", "human") for item in items]
+    end = len(items) - asking[::-1].index(True) if True in asking else 0
+    return {**row, key: items[:end], "chosen": items[end:], "rejected": row["rejected_response"]}
 
 
 Part = tuple[str, list[Turn]]
@@ -106,6 +120,8 @@ def _side(row: dict[str, Any], key: str, checks: TextChecks) -> list[Turn]:
     value = row.get(key)
     if isinstance(value, dict) and "from" in value:
         return parse_items([value], key, checks)
+    if isinstance(value, list) and value and isinstance(value[0], dict) and "from" in value[0]:
+        return parse_items(value, key, checks)
     return answer_turns(row, key, checks)
 
 
@@ -130,6 +146,7 @@ def _implicit_texts(row: dict[str, Any], checks: TextChecks) -> Row:
     prompt = chosen[:length].rstrip()
     before = [] if is_blank(prompt) else [Turn("user", prompt, False)]
     better, worse = chosen[len(prompt) :] if before else chosen, rejected[len(prompt) :] if before else rejected
+    before = with_system(row, before, checks)
     sides = [[Turn("assistant", checks.visible(text.lstrip(), key), True)] for key, text in _named(better, worse)]
     return _pair(RowFormat.IMPLICIT_PREFERENCE, None, ("chosen", before), ("chosen", sides[0]), ("rejected", sides[1]))
 

@@ -38,10 +38,11 @@ def prompt_turns(row: dict[str, Any], checks: TextChecks) -> list[Turn]:
     answers, if the row is a conversation."""
     if "prompt" not in row and "instruction" in row:
         return system_turn(row, checks) + _history(row, checks) + [_instruction(row, checks)]
-    prompt = row.get("prompt")
+    prompt, before = row.get("prompt"), _history(row, checks)
     if isinstance(prompt, list):
-        return with_system(row, parse_messages(prompt, "prompt", checks), checks)
-    return [*system_turn(row, checks), Turn("user", checks.visible(text_of(row, "prompt", "prompt"), "prompt"), False)]
+        return with_system(row, before + parse_messages(prompt, "prompt", checks), checks)
+    asked = Turn("user", checks.visible(text_of(row, "prompt", "prompt"), "prompt"), False)
+    return [*system_turn(row, checks), *before, asked]
 
 
 def answer_turns(row: dict[str, Any], key: str, checks: TextChecks) -> list[Turn]:
@@ -64,7 +65,7 @@ def _instruction(row: dict[str, Any], checks: TextChecks) -> Turn:
 
 def _history(row: dict[str, Any], checks: TextChecks) -> list[Turn]:
     """Earlier rounds: `[[instruction, answer], ...]`."""
-    if row.get("history") is None:
+    if not row.get("history"):
         return []
     turns = []
     for index, pair in enumerate(array_of(row, "history", "history")):

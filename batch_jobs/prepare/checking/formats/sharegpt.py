@@ -12,7 +12,8 @@ from batch_jobs.prepare.checking.messages import is_trained, parse_messages, wit
 from batch_jobs.prepare.checking.problems import BadRow
 from batch_jobs.prepare.checking.texts import TextChecks
 from batch_jobs.prepare.checking.tools import parse_calls
-from batch_jobs.prepare.checking.values import array_of, canonical_json, json_in, text_of, wrong_type
+from batch_jobs.prepare.checking.unread import check_message
+from batch_jobs.prepare.checking.values import CONVERSATIONS, array_of, canonical_json, json_in, text_of, wrong_type
 from tunesmith.contracts.datasets import ProblemCode, RowFormat
 
 SPEAKERS = {
@@ -42,7 +43,7 @@ def parse_sharegpt(row: dict[str, Any], checks: TextChecks) -> Row:
 
 
 def conversation_key(row: dict[str, Any]) -> str:
-    return next((key for key in ("conversations", "conversation", "messages") if key in row), "conversations")
+    return next((key for key in CONVERSATIONS if key in row), "conversations")
 
 
 def parse_items(items: Any, place: str, checks: TextChecks) -> list[Turn]:
@@ -57,6 +58,7 @@ def parse_items(items: Any, place: str, checks: TextChecks) -> list[Turn]:
 def _parse_item(item: Any, place: str, checks: TextChecks) -> Turn:
     if not isinstance(item, dict):
         raise wrong_type("an object", item, place)
+    check_message(item, place)
     speaker = text_of(item, "from", f"{place}.from")
     role = SPEAKERS.get(speaker)
     if role is None:

@@ -21,12 +21,16 @@ def parse(row: Any, recipe: PrepareRecipe | None = None) -> Row:
     )
 
 
-def chat(*turns: tuple[str, Any], **extra: Any) -> dict[str, Any]:
+Said = tuple[str, Any] | dict[str, Any]
+"""A turn as (role, content), or the whole message."""
+
+
+def chat(*turns: Said, **extra: Any) -> dict[str, Any]:
     return {"messages": messages(*turns)} | extra
 
 
-def messages(*turns: tuple[str, Any]) -> list[dict[str, Any]]:
-    return [{"role": role, "content": content} for role, content in turns]
+def messages(*turns: Said) -> list[dict[str, Any]]:
+    return [turn if isinstance(turn, dict) else {"role": turn[0], "content": turn[1]} for turn in turns]
 
 
 def sharegpt(*turns: tuple[str, Any], **extra: Any) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from tests.batch_jobs.prepare.checking.rows import (
     tool_chat,
 )
 from tunesmith.contracts.datasets import ProblemCode as Code
+from tunesmith.contracts.recipes import PrepareRecipe
 
 BAD_LINES: list[tuple[bytes, Code, str | None]] = [
     (b'{"prompt": "\xff", "completion": "x"}', Code.NOT_UTF8, None),
@@ -40,13 +41,14 @@ BAD_LINES: list[tuple[bytes, Code, str | None]] = [
     (b'{"a": ' + b"[" * 40 + b"]" * 40 + b"}", Code.TOO_DEEP, None),
     (b'{"a": ' + b"[" * 20_000 + b"]" * 20_000 + b"}", Code.TOO_DEEP, None),
     (b"[" * 20_000, Code.TOO_DEEP, None),
-    (b'{"prompt": "a\\ud800", "completion": "b"}', Code.BAD_CHARACTER, None),
+    (b'{"prompt": "a\\ud800", "completion": "b"}', Code.BAD_CHARACTER, "prompt"),
     (b'{"prompt": "a\x07", "completion": "b"}', Code.BAD_CHARACTER, None),
+    (b'{"messages": [{"content": "a\\n"}, {"content": ["\\udc00"]}]}', Code.BAD_CHARACTER, "messages[1].content[0]"),
+    (b'{"\\ud800": 1}', Code.BAD_CHARACTER, "\\ud800"),
 ]
 BAD_SHAPES: list[tuple[Any, Code, str | None]] = [
     ({"question": "a", "answer": "b"}, Code.UNKNOWN_FORMAT, None),
     ({}, Code.UNKNOWN_FORMAT, None),
-    ({"messages": [{"role": "user", "content": "a", "audio": {"id": 1}}]}, Code.UNKNOWN_FORMAT, "messages[0].audio"),
     ({"messages": [{"role": "user"}]}, Code.MISSING_FIELD, "messages[0].content"),
     ({"messages": [{"content": "a"}]}, Code.MISSING_FIELD, "messages[0].role"),
     ({"completion": "a"}, Code.MISSING_FIELD, "prompt"),
@@ -65,7 +67,13 @@ BAD_SHAPES: list[tuple[Any, Code, str | None]] = [
     ({"messages": ["hello"]}, Code.WRONG_TYPE, "messages[0]"),
     ({"text": None}, Code.WRONG_TYPE, "text"),
     (chat(ASK, ("assistant", 7)), Code.WRONG_TYPE, "messages[1].content"),
-    (chat(("user", [{"type": "image_url"}]), ANSWER), Code.WRONG_TYPE, "messages[0].content[0].type"),
+    (chat(("user", [{"type": "tool_use"}]), ANSWER), Code.WRONG_TYPE, "messages[0].content[0].type"),
+    (chat(("user", [{"type": {"a": 1}}]), ANSWER), Code.WRONG_TYPE, "messages[0].content[0].type"),
+    (chat(ASK, {"role": "assistant", "content": None, "refusal": 7}), Code.WRONG_TYPE, "messages[1].refusal"),
+    (chat(ASK, {"role": "assistant", "content": "a", "train": "no"}), Code.WRONG_TYPE, "messages[1].train"),
+    (chat(ASK, {"role": "assistant", "content": "a", "loss_weight": 0.3}), Code.WRONG_TYPE, "messages[1].loss_weight"),
+    ({"messages": "[1, 2"}, Code.WRONG_TYPE, "messages"),
+    ({"messages": "[1, 2]"}, Code.WRONG_TYPE, "messages[0]"),
     (chat(("user", ["a"]), ANSWER), Code.WRONG_TYPE, "messages[0].content[0].type"),
     ({"messages": [{"role": "user", "content": "a", "name": 7}]}, Code.WRONG_TYPE, "messages[0].name"),
     ({"prompt": "a", "completion": ["b"]}, Code.WRONG_TYPE, "completion[0]"),
@@ -181,7 +189,29 @@ BAD_PAIRS: list[tuple[Any, Code, str | None]] = [
         "non_preferred_output",
     ),
 ]
-BAD_ROWS = BAD_LINES + BAD_SHAPES + BAD_TEXTS + BAD_TOOLS + BAD_PAIRS
+UNREAD: list[tuple[Any, Code, str | None]] = [
+    ({"messages": [{"role": "user", "content": "a", "audio": {"id": 1}}]}, Code.UNSUPPORTED, "messages[0].audio"),
+    (chat(("user", [{"type": "image_url"}]), ANSWER), Code.UNSUPPORTED, "messages[0].content[0].type"),
+    (chat(("user", "<image>hello"), ANSWER, images=["1.jpg"]), Code.UNSUPPORTED, "images"),
+    (sharegpt(("human", "<image>"), ("gpt", "b"), image="1.jpg"), Code.UNSUPPORTED, "image"),
+    ({"prompt": "a", "chosen": "b", "rejected": "c", "videos": ["1.mp4"]}, Code.UNSUPPORTED, "videos"),
+    ({"prompt": "a", "audio": {"bytes": "AAAA", "path": None}}, Code.UNSUPPORTED, "audio"),
+    (
+        chat(ASK, {"role": "assistant", "content": "a", "reasoning_content": "b"}),
+        Code.UNSUPPORTED,
+        "messages[1].reasoning_content",
+    ),
+    (
+        {"conversations": [{"from": "human", "value": "a"}, {"from": "gpt", "value": "b", "train_detail": [1]}]},
+        Code.UNSUPPORTED,
+        "conversations[1].train_detail",
+    ),
+    ({"instruction": "a", "context": "b", "output": "c"}, Code.UNSUPPORTED, "context"),
+    ({"prompt": "a", "input": "b", "completion": "c"}, Code.UNSUPPORTED, "input"),
+    (chat(ASK, ANSWER, system_prompt="Be kind."), Code.UNSUPPORTED, "system_prompt"),
+    ({"prompt": "a", "completion": "b", "rejected_response": "c"}, Code.UNSUPPORTED, "rejected_response"),
+]
+BAD_ROWS = BAD_LINES + BAD_SHAPES + BAD_TEXTS + BAD_TOOLS + BAD_PAIRS + UNREAD
 ELSEWHERE = {
     Code.MIXED_FORMAT: "test_detection.py",
     Code.SWAPPED_PAIR: "test_swaps.py",
@@ -198,6 +228,25 @@ def test_bad_row_is_told_by_code_and_field(row: Any, code: Code, field: str | No
     assert found.value.code == code, found.value.message
     if field is not None or code in (Code.UNKNOWN_FORMAT, Code.NOT_JSON):
         assert found.value.field == field
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        chat(ASK, ANSWER, images=[], audio=None, system_prompt="", context="about greetings"),
+        {"instruction": "hello", "context": " ", "output": "hi"},
+        {"text": "hello", "image": "1.jpg"},
+        {"prompt": "hello", "context": "for the reward"},
+    ],
+)
+def test_what_says_nothing_or_only_describes_the_row_may_stand_beside_it(row: Any) -> None:
+    assert parse(row).turns[0].content == "hello"
+
+
+def test_a_column_that_is_kept_or_renamed_is_the_recipes_decision() -> None:
+    row = chat(ASK, ANSWER, images=["1.jpg"])
+    for read in ({"keep_columns": ["images"]}, {"columns": {"images": "unused"}}):
+        assert parse(row, PrepareRecipe.model_validate({"read": read})).turns[0].content == "hello"
 
 
 def test_every_problem_code_is_provoked_and_has_a_hint() -> None:

@@ -82,6 +82,9 @@ def test_plain_chat_is_taken(row: dict[str, Any], ascii_only: bool) -> None:
     "line",
     [
         b'{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}], "tools": []}',
+        b'{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}], "images": ["1.jpg"]}',
+        b'{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}], "kto_tag": true}',
+        b'{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}], "system_prompt": 7}',
         b'{"messages": [{"role": "user", "content": "a", "content": "c"}, {"role": "assistant", "content": "b"}]}',
         b'{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}], "x": {"a":1, "a":2}}',
         b'{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}], "x": 1e999}',
@@ -126,7 +129,7 @@ messages = st.one_of(
 )
 rows = st.fixed_dictionaries(
     {"messages": st.lists(messages, max_size=4)},
-    optional={"id": values, "text": values, "label": values, "meta": values},
+    optional={"id": values, "text": values, "label": values, "meta": values, "images": values, "kto_tag": values},
 )
 
 

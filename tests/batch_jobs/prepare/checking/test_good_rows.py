@@ -85,6 +85,32 @@ CONVERSATIONS: list[tuple[Any, RowFormat, list[tuple[str, str]]]] = [
     ),
     ({"prompt": "hello", "completion": "hi", "label": True}, RowFormat.UNPAIRED_PREFERENCE, [ASK, ANSWER]),
     (chat(ASK, ANSWER, label=True), RowFormat.UNPAIRED_PREFERENCE, [ASK, ANSWER]),
+    (
+        chat(("user", [{"type": "text", "value": "hel"}, {"type": "input_text", "text": "lo"}]), ANSWER),
+        RowFormat.CHAT,
+        [ASK, ANSWER],
+    ),
+    (chat(ASK, {"role": "assistant", "content": None, "refusal": "hi"}), RowFormat.CHAT, [ASK, ANSWER]),
+    (chat(ASK, ("assistant", [{"type": "refusal", "refusal": "hi"}])), RowFormat.CHAT, [ASK, ANSWER]),
+    (chat(ASK, ANSWER, parallel_tool_calls=False, tools=[WEATHER]), RowFormat.CHAT, [ASK, ANSWER]),
+    ({"messages": json.dumps(messages(ASK, ANSWER)), "tools": "[]"}, RowFormat.CHAT, [ASK, ANSWER]),
+    (
+        {"conversations": json.dumps(sharegpt(("human", "hello"), ("gpt", "hi"))["conversations"]), "system": ""},
+        RowFormat.SHAREGPT,
+        [ASK, ANSWER],
+    ),
+    (
+        {"prompt": "hello", "completion": "hi", "system": "Be kind.", "history": [["a", "b"]]},
+        RowFormat.PROMPT_COMPLETION,
+        [SYSTEM, ("user", "a"), ("assistant", "b"), ASK, ANSWER],
+    ),
+    (
+        {"instruction": "hello", "output": "hi", "history": '[["a", "b"]]'},
+        RowFormat.ALPACA,
+        [("user", "a"), ("assistant", "b"), ASK, ANSWER],
+    ),
+    ({"instruction": "hello", "output": "hi", "history": ""}, RowFormat.ALPACA, [ASK, ANSWER]),
+    ({"instruction": "hello", "output": "hi", "kto_tag": False}, RowFormat.UNPAIRED_PREFERENCE, [ASK, ANSWER]),
     ({"prompt": "hello"}, RowFormat.PROMPT_ONLY, [ASK]),
     ({"prompt": "hello", "answer": "hi"}, RowFormat.PROMPT_ONLY, [ASK]),
     ({"prompt": messages(SYSTEM, ASK)}, RowFormat.PROMPT_ONLY, [SYSTEM, ASK]),
@@ -126,6 +152,23 @@ PAIRS: list[tuple[Any, RowFormat, list[tuple[str, str]]]] = [
         [ASK],
     ),
     ({"instruction": "hello", "chosen": "hello there", "rejected": "hi"}, RowFormat.PREFERENCE, [ASK]),
+    (chat(SYSTEM, ASK, BETTER, rejected_response="hi"), RowFormat.PREFERENCE, [SYSTEM, ASK]),
+    (
+        chat(ASK, BETTER, system="Be kind.", rejected_messages=messages(ASK, ANSWER)),
+        RowFormat.IMPLICIT_PREFERENCE,
+        [SYSTEM, ASK],
+    ),
+    (
+        sharegpt(("human", "hello"))
+        | {"chosen": [{"from": "gpt", "value": "hello there"}], "rejected": [{"from": "gpt", "value": "hi"}]},
+        RowFormat.PREFERENCE,
+        [ASK],
+    ),
+    (
+        {"chosen": messages(ASK, BETTER), "rejected": messages(ASK, ANSWER), "system": "Be kind."},
+        RowFormat.IMPLICIT_PREFERENCE,
+        [SYSTEM, ASK],
+    ),
     (
         {"chosen": messages(ASK, BETTER), "rejected": messages(ASK, ANSWER)},
         RowFormat.IMPLICIT_PREFERENCE,
@@ -164,6 +207,12 @@ def test_only_the_assistants_turns_are_trained_and_weight_zero_means_context() -
     found = parse(row)
     assert [turn.trained for turn in found.turns] == [False, False, False, True]
     assert found.turns[0].name == "ada"
+
+
+@pytest.mark.parametrize("mask", [{"weight": 0}, {"loss_weight": 0.0}, {"loss": False}, {"train": False}])
+def test_a_turn_that_is_masked_by_any_trainers_key_is_context(mask: dict[str, Any]) -> None:
+    found = parse(chat(ASK, {"role": "assistant", "content": "hi"} | mask, ASK, {"role": "assistant", "content": "hi"}))
+    assert [turn.trained for turn in found.turns] == [False, False, False, True]
 
 
 def calls_of(row: Row, index: int) -> Any:
@@ -226,6 +275,20 @@ def test_columns_are_renamed_before_the_format_is_told_and_kept_by_their_own_nam
         ({"instruction": "a", "response": "b"}, "{response: output}"),
         ({"question": "a", "chosen": "b", "rejected": "c"}, "{question: prompt}"),
         ({"question": "a", "answer": "b"}, "{question: prompt, answer: completion}"),
+        ({"prompt": "a", "text": "b"}, "{text: completion}"),
+        (
+            {"query": "a", "response": "b", "system_prompt": "c"},
+            "{query: prompt, response: completion, system_prompt: ",
+        ),
+        ({"instruction": "a", "context": "b", "response": "c"}, "{context: input, response: output}"),
+        ({"question": "a", "context": "b", "answer": "c"}, "{question: instruction, context: input, answer: output}"),
+        (
+            {"prompt": "a", "context": "b", "completion": "c"},
+            "{prompt: instruction, context: input, completion: output}",
+        ),
+        ({"instruction": "a", "output": "b", "system_message": "c"}, "{system_message: system}"),
+        ({"query": "a", "response": "b", "rejected_response": "c"}, "response: chosen, rejected_response: rejected}"),
+        ({"chosen_messages": [], "rejected_messages": []}, "{chosen_messages: chosen, rejected_messages: rejected}"),
     ],
 )
 def test_column_of_another_name_is_not_dropped_but_named(row: dict[str, str], advice: str) -> None:
