@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
 from batch_jobs.prepare.examining import Checked, Examination
 from batch_jobs.prepare.reading.blocks import Block
@@ -20,7 +20,7 @@ from batch_jobs.prepare.reading.files import check_size
 from batch_jobs.prepare.threads import Workers
 from tunesmith.adapters.recipes import parse_recipe
 from tunesmith.adapters.storage import Storage, is_s3
-from tunesmith.contracts.errors import NotFound, PlatformError
+from tunesmith.contracts.errors import InvalidInput, NotFound, PlatformError
 from tunesmith.contracts.recipes import PrepareRecipe
 
 LISTED = 1_000
@@ -39,11 +39,11 @@ def main(argv: Sequence[str] | None = None) -> int:
                 for _ in examine(examination, uri, workers):
                     pass
     except (PlatformError, OSError, ClientError, BotoCoreError) as error:
-        print(error, file=sys.stderr)
+        print(told(error), file=sys.stderr)
         return 2
-    told = examination.told()
-    sys.stdout.write(told.model_dump_json(indent=2) + "\n")
-    return 1 if told.errors else 0
+    checked = examination.told()
+    sys.stdout.write(checked.model_dump_json(indent=2) + "\n")
+    return 1 if checked.errors else 0
 
 
 def recipe_of(file: Path | None) -> PrepareRecipe:
@@ -58,10 +58,18 @@ def expand(places: Sequence[str]) -> Iterator[str]:
         if not is_folder:
             yield place
             continue
-        found = [uri for uri in Storage().files_under(place) if _is_data(uri[len(place) :].lstrip("/"))]
+        found = [uri for uri in _listed(place) if _is_data(uri[len(place) :].lstrip("/"))]
         if not found:
             raise NotFound(f"there are no files in {place}")
         yield from found
+
+
+def _listed(folder: str) -> Iterator[str]:
+    """The files under a folder or a prefix. Raises InvalidInput where it cannot be listed."""
+    try:
+        yield from Storage().files_under(folder)
+    except (OSError, ClientError, BotoCoreError) as error:
+        raise InvalidInput(told(error, folder)) from error
 
 
 def _is_data(name: str) -> bool:
@@ -73,8 +81,8 @@ def examine(examination: Examination, uri: str, workers: Workers) -> Iterator[Ch
     with tempfile.TemporaryDirectory(prefix="tunesmith-check-") as folder:
         try:
             file = _fetch(uri, Path(folder), examination.recipe)
-        except (PlatformError, ClientError, BotoCoreError) as error:
-            examination.fail(uri, str(error))
+        except (PlatformError, OSError, ClientError, BotoCoreError) as error:
+            examination.fail(uri, told(error, uri))
             return
         progress = Progress(uri, file.stat().st_size)
         for checked in examination.take(file, uri, workers):
@@ -87,9 +95,23 @@ def _fetch(uri: str, folder: Path, recipe: PrepareRecipe) -> Path:
     if is_s3(uri):
         check_size(Storage().size(uri), uri, recipe)
         return Storage().download(uri, folder / (uri.rpartition("/")[2] or "object"))
-    if not Path(uri).is_file():
+    file = Path(uri)
+    if not file.exists():
         raise NotFound(f"there is no file {uri}")
-    return Path(uri)
+    if not file.is_file():
+        raise InvalidInput(f"{uri}: a pipe or a device, which can be read only once; write it to a file first")
+    return file
+
+
+def told(error: Exception, uri: str = "") -> str:
+    """The error in a sentence that names the file, and what helps against it where that is not in the file."""
+    if isinstance(error, NoCredentialsError):
+        reason = "no AWS credentials were found; set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+    elif isinstance(error, OSError) and error.strerror:
+        uri, reason = uri or str(error.filename or ""), f"cannot be read ({error.strerror})"
+    else:
+        reason = str(error)
+    return reason if uri in reason else f"{uri}: {reason}"
 
 
 class Progress:

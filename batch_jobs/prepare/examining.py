@@ -147,7 +147,9 @@ class Examination:
         """The blocks that can be read; what comes before the place where a file breaks off is checked all the same."""
         try:
             yield from read_blocks(file, examined.uri, self.recipe)
-        except (PlatformError, OSError) as error:
+        except OSError as error:
+            examined.error = f"{examined.uri}: cannot be read ({error.strerror or error})"
+        except PlatformError as error:
             examined.error = str(error)
 
     def refuse(self, row: Row, place: Place, bad: BadRow) -> None:
@@ -193,8 +195,11 @@ class Examination:
         dropped: Counter[DropReason] = Counter()
         for examined in files:
             dropped.update(examined.dropped)
+        refused = sum(examined.error is not None for examined in files)
         error = _several_kinds(+self._formats)
-        refused = sum(examined.error is not None for examined in files) + (error is not None)
+        if not refused and not self.problems.by_severity[Severity.ERROR]:
+            error = error or _no_rows(files)
+        refused += error is not None
         return DatasetCheck(
             rows_in=sum(examined.rows_in for examined in files),
             kept=sum(examined.kept for examined in files),
@@ -231,6 +236,16 @@ def _several_kinds(formats: Counter[RowFormat]) -> str | None:
         return None
     found = ", ".join(f"{count} rows of {kind}" for kind, count in kinds.items())
     return f"the files hold rows of several kinds: {found}; a dataset has one kind: upload them as several datasets"
+
+
+def _no_rows(files: list[CheckedFile]) -> str | None:
+    """Why there is nothing to train on though nothing is wrong, or None."""
+    if any(file.kept for file in files):
+        return None
+    rows = sum(file.rows_in for file in files)
+    return (
+        f"there are no rows: {rows} blank lines and nothing else" if rows else "there are no rows: nothing but a frame"
+    )
 
 
 class Pairs:

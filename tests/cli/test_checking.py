@@ -67,6 +67,24 @@ def test_folder_without_files_fails(tmp_path: Path) -> None:
     assert run("check", tmp_path).exit_code == 1
 
 
+def test_of_many_files_those_are_shown_in_which_most_is_wrong(tmp_path: Path) -> None:
+    for number in range(50):
+        write(tmp_path / f"part-{number:05}-of-00050-of-the-export-of-november.jsonl", GOOD, *[CUT] * (number % 25))
+    shown = run("check", tmp_path).stdout
+    lines = [line.split() for line in shown.splitlines()]
+    files = [int(line[4]) for line in lines if line and line[0].endswith("november.jsonl") and len(line) > 4]
+    assert len(files) == 20 and min(files) == 15 and ["30", "more", "-", "-", "-", "-", "-"] in lines
+    assert "part-00001-of...november.jsonl:2" in shown and "600 of 650 rows are bad." in shown
+
+
+def test_a_refused_file_is_told_in_one_sentence(tmp_path: Path) -> None:
+    result = run("check", write(tmp_path / "a.csv"), tmp_path / "gone.jsonl")
+    assert "2 of 2 files are refused." in result.stdout and "rows are bad" not in result.stdout
+    (tmp_path / "b.csv").write_text("prompt,completion\n")
+    result = run("check", tmp_path / "b.csv")
+    assert result.exit_code == 1 and "The files are no dataset." in result.stdout
+
+
 def test_convert_writes_one_format(tmp_path: Path) -> None:
     file, output = write(tmp_path / "in.jsonl", {"question": "hello", "answer": "hi"}), tmp_path / "out.jsonl"
     result = run("convert", file, "-o", output, "--columns", "question=prompt", "--columns", "answer=completion")

@@ -20,6 +20,10 @@ from tunesmith_cli.console import AsJson, fail, out, print_json, say, table
 
 PLACES = 3
 """Of each kind of problem so many places are shown."""
+FILES = 20
+"""Of more files, those are shown in which most is wrong."""
+NAME = 30
+"""Characters of a file's name beside a place; the middle of a longer one is left out."""
 
 Files = Annotated[list[str], typer.Argument(help="Files, folders, s3://bucket/key or s3://bucket/prefix/.")]
 RecipeFile = Annotated[
@@ -103,9 +107,11 @@ def show(told: DatasetCheck, as_json: bool) -> None:
         print_json(told)
         return
     out.print(_files_table(told))
-    for error in (*(file.error for file in told.files), told.error):
-        if error:
-            out.print(Text.assemble(("error: ", "bold red"), printable(error)))
+    errors = [error for error in (told.error, *(file.error for file in told.files)) if error]
+    for error in errors[:FILES]:
+        out.print(Text.assemble(("error: ", "bold red"), printable(error)))
+    if len(errors) > FILES:
+        out.print(Text(f"... and {len(errors) - FILES:,} more", style="dim"))
     for code, count in told.problems_by_code.items():
         found = [problem for problem in told.problems if problem.code == code]
         out.print(_problem(code, count, found, one_file=len(told.files) == 1))
@@ -114,7 +120,10 @@ def show(told: DatasetCheck, as_json: bool) -> None:
 
 def _files_table(told: DatasetCheck) -> Table:
     columns = ("file", "format", "rows", "kept", "bad", "dropped")
-    rows = [_file_row(file) for file in told.files]
+    shown = _shown(told.files)
+    rows = [_file_row(file) for file in shown]
+    if len(told.files) > len(shown):
+        rows.append((f"{len(told.files) - len(shown):,} more",))
     if len(told.files) != 1:
         dropped = _dropped(told.dropped)
         rows.append(("all", told.kind, f"{told.rows_in:,}", f"{told.kept:,}", f"{told.quarantined:,}", dropped))
@@ -122,6 +131,12 @@ def _files_table(told: DatasetCheck) -> Table:
     for column in made.columns[2:5]:
         column.justify = "right"
     return made
+
+
+def _shown(files: list[CheckedFile]) -> list[CheckedFile]:
+    """All, or those in which most is wrong; in their order."""
+    worst = sorted(range(len(files)), key=lambda place: (files[place].error is None, -files[place].quarantined))
+    return [files[place] for place in sorted(worst[:FILES])]
 
 
 def _file_row(file: CheckedFile) -> tuple[object, ...]:
@@ -142,13 +157,20 @@ def _problem(code: ProblemCode, count: int, found: list[FoundProblem], one_file:
     places.add_column(no_wrap=True, style="cyan")
     places.add_column(overflow="fold")
     for problem in found[:PLACES]:
-        where = f"line {problem.line}" if one_file else f"{printable(problem.file.rpartition('/')[2])}:{problem.line}"
+        where = f"line {problem.line}" if one_file else f"{_short(problem.file)}:{problem.line}"
         field = f"{printable(problem.field)}: " if problem.field else ""
         places.add_row(where, Text.assemble((field, "bold"), printable(problem.message)))
     if count > PLACES:
         places.add_row(Text("...", style="dim"), Text(f"and {count - PLACES:,} more", style="dim"))
     hint = Text.assemble(("do: ", "bold"), found[0].hint if found else "")
     return Group(head, *(Padding(part, (0, 0, 0, 2), expand=False) for part in (places, hint)))
+
+
+def _short(uri: str) -> str:
+    """The file's name as it fits beside a place."""
+    name = printable(uri.rpartition("/")[2])
+    half = (NAME - 3) // 2
+    return name if len(name) <= NAME else f"{name[:half]}...{name[-half:]}"
 
 
 def printable(text: str) -> str:
@@ -166,6 +188,8 @@ def _verdict(told: DatasetCheck) -> Text:
         )
     if told.errors:
         files = sum(file.error is not None for file in told.files)
-        refused = f", {files:,} file{'s' if files != 1 else ''} refused" if files else ""
-        return lines + Text(f"{told.quarantined:,} of {told.rows_in:,} rows are bad{refused}.", style="bold red")
+        wrong = [f"{told.quarantined:,} of {told.rows_in:,} rows are bad"] if told.quarantined else []
+        wrong += [f"{files:,} of {len(told.files):,} files {'is' if files == 1 else 'are'} refused"] if files else []
+        wrong += ["the files are no dataset"] if told.error else []
+        return lines + Text(f"{', '.join(wrong)}.".capitalize(), style="bold red")
     return lines + Text(f"{told.kept:,} of {told.rows_in:,} rows are good to train on.", style="bold green")

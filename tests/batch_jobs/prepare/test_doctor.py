@@ -1,6 +1,8 @@
 """The doctor and the converter, as they are started: every row accounted for, every problem with its place."""
 
+import errno
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +82,35 @@ def test_file_that_cannot_be_read_is_told_of_beside_those_that_can(
     assert [bool(file.error) for file in told.files] == [False, True, True]
 
 
+@pytest.mark.parametrize(
+    ("name", "content"), [("a.jsonl", "\n \n"), ("a.csv", "prompt,completion\n"), ("a.csv", "\n\n"), ("a.json", "[]")]
+)
+def test_files_without_rows_fail(name: str, content: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / name).write_text(content)
+    code, told = run(doctor.main, capsys, tmp_path / name)
+    assert (code, told.kept, told.errors) == (1, 0, 1) and told.error and "there are no rows" in told.error
+    write(tmp_path / "b.jsonl", GOOD)
+    assert run(doctor.main, capsys, tmp_path)[0] == 0  # an empty part beside others is none
+
+
+def test_what_is_no_plain_file_is_told_beside_those_that_are(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    os.mkfifo(tmp_path / "a.jsonl")
+    good, pipe = write(tmp_path / "b.jsonl", GOOD), tmp_path / "a.jsonl"
+    code, told = run(doctor.main, capsys, pipe, good, "/proc/self/mem")
+    assert (code, told.kept, told.errors) == (1, 1, 2)
+    assert told.files[0].error == f"{pipe}: a pipe or a device, which can be read only once; write it to a file first"
+    assert told.files[2].error == "/proc/self/mem: cannot be read (Input/output error)"
+    monkeypatch.setattr(Path, "open", _not_allowed)
+    code, told = run(doctor.main, capsys, good)
+    assert (code, told.files[0].error) == (1, f"{good}: cannot be read (Permission denied)")
+
+
+def _not_allowed(file: Path, *_: Any) -> None:
+    raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(file))
+
+
 def test_files_of_several_kinds_are_no_dataset(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     files = write(tmp_path / "a.jsonl", GOOD), write(tmp_path / "b.jsonl", {"text": "a"})
     code, told = run(doctor.main, capsys, *files)
@@ -111,6 +142,8 @@ def test_objects_are_read_from_s3(buckets: dict[str, str], capsys: pytest.Captur
         s3.put_object(Bucket=bucket, Key=f"uploads/p/d/{name}", Body=json.dumps(row).encode())
     code, told = run(doctor.main, capsys, f"s3://{bucket}/uploads/p/d/")
     assert (code, told.kept) == (0, 2)
+    assert doctor.main(["s3://no-such-bucket/p/"]) == 2
+    assert "s3://no-such-bucket/p/: " in capsys.readouterr().err
     code, told = run(doctor.main, capsys, f"s3://{bucket}/uploads/p/d/a.jsonl", f"s3://{bucket}/gone.jsonl")
     assert (code, told.kept, [bool(file.error) for file in told.files]) == (1, 1, [False, True])
 
