@@ -20,8 +20,10 @@ from infra.local_cloud import containers, events, trail
 from infra.local_cloud.capacity import Capacity, Need
 from infra.local_cloud.cloud import Cloud
 from infra.local_cloud.log_streams import LogStream
+from infra.local_cloud.node_ports import NodePorts
 from infra.local_cloud.patching import replace
 from infra.local_cloud.retry_strategy import FailedAttempt, is_retried
+from tunesmith.contracts.nodes import FIRST_PORT, FIRST_PORT_NAME
 
 EXITED = "Essential container in task exited"
 TIMED_OUT = "Job attempt duration exceeded timeout"
@@ -51,6 +53,7 @@ class Compute:
 
     cloud: Cloud
     capacity: Capacity
+    node_ports: NodePorts = field(default_factory=NodePorts)
 
 
 @dataclass
@@ -291,6 +294,7 @@ class MultiNodeJob(LocalJob):
         properties = options["job_def"].node_properties
         self.nodes = int(node_overrides.get("numNodes") or properties["numNodes"])
         self.main, self._ranges = int(properties["mainNode"]), properties["nodeRangeProperties"]
+        self._first_port = FIRST_PORT
         self._overrides = node_overrides.get("nodePropertyOverrides") or []
         if not 0 <= self.main < self.nodes:
             raise ClientException(f"numNodes {self.nodes}: there is no main node {self.main}")
@@ -315,6 +319,10 @@ class MultiNodeJob(LocalJob):
         return described
 
     def _run_containers(self, attempt: int, log: LogStream) -> containers.Ending:
+        with self.compute.node_ports.lent(self.nodes) as self._first_port:
+            return self._run_nodes(attempt, log)
+
+    def _run_nodes(self, attempt: int, log: LogStream) -> containers.Ending:
         main_ended = threading.Event()
         others = [
             threading.Thread(target=self._run_node, args=(index, attempt, main_ended), daemon=True)
@@ -346,6 +354,7 @@ class MultiNodeJob(LocalJob):
             "AWS_BATCH_JOB_NUM_NODES": str(self.nodes),
             "AWS_BATCH_JOB_NODE_INDEX": str(index),
             "AWS_BATCH_JOB_MAIN_NODE_INDEX": str(self.main),
+            FIRST_PORT_NAME: str(self._first_port),
         }
         return told if index == self.main else told | {"AWS_BATCH_JOB_MAIN_NODE_PRIVATE_IPV4_ADDRESS": "127.0.0.1"}
 

@@ -76,6 +76,12 @@ class BatchTask(SyncTask, state_task_service_batch.StateTaskServiceBatch):
             for name in operation_model(self.cloud, "batch", "SubmitJob").input_shape.members
         }
 
+    @staticmethod
+    def _attach_aws_environment_variables(parameters: dict[str, Any]) -> None:
+        """Batch refuses container overrides for a job of several nodes."""
+        if "NodeOverrides" not in parameters:
+            state_task_service_batch.StateTaskServiceBatch._attach_aws_environment_variables(parameters)
+
     def _build_sync_resolver(self, env: Environment, **_: Any) -> Work:
         batch, job_id = self.cloud.client("batch"), env.stack.pop()["JobId"]
         shape = operation_model(self.cloud, "batch", "DescribeJobs").output_shape.members["jobs"].member

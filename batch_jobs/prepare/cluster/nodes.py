@@ -22,7 +22,7 @@ from pathlib import Path
 
 from tunesmith.contracts.errors import InvalidInput, NodesMissing
 from tunesmith.contracts.jobs import ExitCode
-from tunesmith.contracts.nodes import FIRST_PORT, MOST_NODES, PORTS_PER_NODE
+from tunesmith.contracts.nodes import FIRST_PORT, FIRST_PORT_NAME, MOST_NODES, PORTS_PER_NODE
 
 JOIN_SECONDS = 900.0
 """Machines of one job start together, but not at the same moment; each pulls the image first."""
@@ -48,7 +48,7 @@ class Nodes:
     first_port: int = FIRST_PORT
 
     @classmethod
-    def told(cls, variables: Mapping[str, str] = os.environ, first_port: int = FIRST_PORT) -> "Nodes | None":
+    def told(cls, variables: Mapping[str, str] = os.environ) -> "Nodes | None":
         """What Batch told this process; None where it is the only one. Raises InvalidInput where it was told half."""
         count = _number(variables, "NUM_NODES", default=1)
         if count == 1:
@@ -64,6 +64,7 @@ class Nodes:
         job = variables.get(f"{TOLD}ID", "").partition("#")[0]
         if not job:
             raise InvalidInput(f"{TOLD}ID is missing: AWS Batch sets it on every node")
+        first_port = int(variables.get(FIRST_PORT_NAME, FIRST_PORT))
         return cls(count, index, main, address, hashlib.sha256(job.encode()).hexdigest(), first_port)
 
     @property

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from infra.local_cloud import batch, events, step_functions
 from infra.local_cloud.cloud import Cloud
-from tests.support.batch_environment import create_queue, define_job
+from tests.support.batch_environment import create_queue, define_job, define_nodes
 from tests.support.local_cloud import eventually
 
 PLUGINS = [batch, events, step_functions]
@@ -78,6 +78,23 @@ def test_batch_task_waits_and_answers_the_job(cloud: Cloud, start: Start, queue:
     output = json.loads(execution["output"])
     assert (output["Status"], output["Container"]["ExitCode"]) == ("SUCCEEDED", 0)
     assert {"Name": "MANAGED_BY_AWS", "Value": "STARTED_BY_STEP_FUNCTIONS"} in output["Container"]["Environment"]
+
+
+def test_batch_task_of_several_nodes_says_how_many(cloud: Cloud, start: Start, queue: str) -> None:
+    source = "import os, sys; sys.exit(os.environ['AWS_BATCH_JOB_NUM_NODES'] != '3')"
+    task = {
+        "Resource": "arn:aws:states:::batch:submitJob.sync",
+        "Parameters": {
+            "JobName": "prepare",
+            "JobQueue": queue,
+            "JobDefinition": define_nodes(cloud, f"nodes-{time.time_ns()}", ["python", "-c", source]),
+            "NodeOverrides": {"NumNodes.$": "$.nodes"},
+            "Timeout": {"AttemptDurationSeconds.$": "$.seconds"},
+        },
+    }
+    output = json.loads(ended(cloud, start(single(task), {"nodes": 3, "seconds": 90}))["output"])
+    assert (output["Status"], output["NodeProperties"]["NumNodes"]) == ("SUCCEEDED", 3)
+    assert output["Timeout"] == {"AttemptDurationSeconds": 90}
 
 
 def test_failed_batch_job_is_a_failed_task_whose_cause_is_the_job(cloud: Cloud, start: Start, queue: str) -> None:

@@ -14,7 +14,7 @@ import pytest
 from batch_jobs.prepare.cluster.nodes import Nodes
 from tests.batch_jobs.prepare.cluster.test_distributed import on_one_machine
 from tunesmith.contracts.errors import InvalidInput
-from tunesmith.contracts.nodes import FIRST_PORT, LAST_PORT, MOST_NODES, PORTS_PER_NODE
+from tunesmith.contracts.nodes import FIRST_PORT, FIRST_PORT_NAME, LAST_PORT, MOST_NODES, PORTS_PER_NODE
 
 ROOT = Path(__file__).parents[4]
 JOB_ID = "6f3ab0d2-0c6e-4a3c-9b0e-3c1f8d1f7a51"
@@ -68,8 +68,8 @@ MAIN_JOB = """
 import json, sys
 from pathlib import Path
 from batch_jobs.prepare.cluster.nodes import Nodes, cluster
-nodes = Nodes.told(first_port=int(sys.argv[2]))
-with cluster(nodes, float(sys.argv[3])):
+nodes = Nodes.told()
+with cluster(nodes, float(sys.argv[2])):
     import daft, ray
     from tests.batch_jobs.prepare.cluster.test_distributed import on_a_cluster
     _, found = on_a_cluster(Path(sys.argv[1]))
@@ -79,15 +79,15 @@ with cluster(nodes, float(sys.argv[3])):
 LENDING = """
 import sys
 from batch_jobs.prepare.cluster.nodes import Nodes, lend_cores
-sys.exit(lend_cores(Nodes.told(first_port=int(sys.argv[1])), float(sys.argv[2])))
+sys.exit(lend_cores(Nodes.told(), float(sys.argv[1])))
 """
 
 
 @contextmanager
-def node(told: dict[str, str], source: str, *arguments: object) -> Iterator["subprocess.Popen[str]"]:
+def node(told: dict[str, str], first_port: int, source: str, *arguments: object) -> Iterator["subprocess.Popen[str]"]:
     """A node as Batch starts it."""
     command = [sys.executable, "-c", source, *map(str, arguments)]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)} | told
+    environment = os.environ | {"PYTHONPATH": str(ROOT), FIRST_PORT_NAME: str(first_port)} | told
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with subprocess.Popen(command, cwd=ROOT, env=environment, start_new_session=True, **pipes) as process:
         try:
@@ -127,8 +127,8 @@ def _command_line(folder: Path) -> str:
 def test_two_nodes_give_the_bytes_of_one_machine_and_end_together(tmp_path: Path, first_port: int) -> None:
     _, expected = on_one_machine(tmp_path)
     with (
-        node(OTHER, LENDING, first_port, 60) as other,
-        node(MAIN, MAIN_JOB, tmp_path, first_port, 60) as main,
+        node(OTHER, first_port, LENDING, 60) as other,
+        node(MAIN, first_port, MAIN_JOB, tmp_path, 60) as main,
     ):
         output, problems = main.communicate(timeout=240)
         assert main.returncode == 0, problems[-3000:]
@@ -140,7 +140,7 @@ def test_two_nodes_give_the_bytes_of_one_machine_and_end_together(tmp_path: Path
 
 @pytest.mark.slow
 def test_main_node_does_not_wait_for_ever(tmp_path: Path, first_port: int) -> None:
-    with node(MAIN, MAIN_JOB, tmp_path, first_port, 15) as main:
+    with node(MAIN, first_port, MAIN_JOB, tmp_path, 15) as main:
         _, problems = main.communicate(timeout=120)
     assert main.returncode == 1
     assert "1 of 2 nodes joined within 15 s" in problems
@@ -148,7 +148,7 @@ def test_main_node_does_not_wait_for_ever(tmp_path: Path, first_port: int) -> No
 
 
 def test_other_node_says_that_nobody_answers(first_port: int) -> None:
-    with node(OTHER, LENDING, first_port, 0) as other:
+    with node(OTHER, first_port, LENDING, 0) as other:
         _, problems = other.communicate(timeout=60)
     assert (other.returncode, problems.strip()) == (
         1,

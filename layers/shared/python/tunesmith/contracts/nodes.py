@@ -6,4 +6,6 @@ Each node has a range of its own, so that nodes may share a machine, as they do 
 MOST_NODES = 8
 FIRST_PORT = 20_000
 PORTS_PER_NODE = 100
+FIRST_PORT_NAME = "TUNESMITH_FIRST_PORT"
+"""Environment variable that says where the ranges of a job begin, where several jobs share a machine."""
 LAST_PORT = FIRST_PORT + MOST_NODES * PORTS_PER_NODE - 1
