@@ -74,7 +74,7 @@ def test_of_many_files_those_are_shown_in_which_most_is_wrong(tmp_path: Path) ->
     lines = [line.split() for line in shown.splitlines()]
     files = [int(line[4]) for line in lines if line and line[0].endswith("november.jsonl") and len(line) > 4]
     assert len(files) == 20 and min(files) == 15 and ["30", "more"] in lines
-    assert "part-00001-of...november.jsonl:2" in shown and "600 of 650 rows are bad." in shown
+    assert "part-00001-of...ovember.jsonl:2" in shown and "600 of 650 rows are bad." in shown
 
 
 def test_a_refused_file_is_told_in_one_sentence(tmp_path: Path) -> None:
