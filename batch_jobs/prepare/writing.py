@@ -15,8 +15,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from batch_jobs.prepare.arrow_arrays import flags, named, numbers, strings
 from batch_jobs.prepare.batches import CHOSEN, PROMPT, REJECTED, ROLES, Integers, RowBatch, join, take_rows, take_texts
-from batch_jobs.prepare.columns import RowColumns, named, numbers
+from batch_jobs.prepare.columns import RowColumns
 from batch_jobs.prepare.spool import naming
 from tunesmith.contracts.datasets import DatasetKind, Split
 
@@ -153,7 +154,7 @@ def _table(batch: RowBatch, rows: Integers, columns: RowColumns, kind: DatasetKi
     if "desirable" in shape.names:
         made["desirable"] = [batch.extras[row].label if row in batch.extras else None for row in range(len(batch))]
     made |= {
-        "trained": pa.ListArray.from_arrays(numbers(batch.first.astype(np.int32), pa.int32()), _flags(batch.trained)),
+        "trained": pa.ListArray.from_arrays(numbers(batch.first.astype(np.int32), pa.int32()), flags(batch.trained)),
         "tools": _sparse(batch, lambda extras: extras.tools),
         "extra": _sparse(batch, lambda extras: _json(extras.columns) if extras.columns else None),
         "line": numbers(batch.line, pa.int64()),
@@ -167,26 +168,9 @@ def _messages(batch: RowBatch, part: int) -> pa.ListArray:
     segments = np.flatnonzero(batch.part == part)
     texts = batch.texts if len(segments) == len(batch.part) else take_texts(batch.texts, segments)
     first = np.searchsorted(segments, batch.first).astype(np.int32)
-    fields = [_roles(batch.role[segments]), _strings(texts.buffer, texts.offsets), *_turn_extras(batch, segments)]
+    fields = [named(batch.role[segments], ROLES), strings(texts), *_turn_extras(batch, segments)]
     struct = pa.StructArray.from_arrays(fields, fields=list(MESSAGES.value_type))
     return pa.ListArray.from_arrays(numbers(first, pa.int32()), struct)
-
-
-def _roles(codes: NDArray[np.uint8]) -> pa.Array:
-    return named(codes, ROLES)
-
-
-def _flags(values: NDArray[np.bool_]) -> pa.Array:
-    """Arrow holds truth values as bits."""
-    bits = np.packbits(values, bitorder="little")
-    return pa.Array.from_buffers(pa.bool_(), len(values), [None, pa.py_buffer(bits)])
-
-
-def _strings(buffer: NDArray[np.uint8], offsets: Integers) -> pa.Array:
-    """Texts back to back are what an Arrow string column is."""
-    bounds = (offsets - offsets[0]).astype(np.int32)
-    data = np.ascontiguousarray(buffer[offsets[0] : offsets[-1]])
-    return pa.StringArray.from_buffers(len(offsets) - 1, pa.py_buffer(bounds), pa.py_buffer(data))
 
 
 def _turn_extras(batch: RowBatch, segments: Integers) -> list[pa.Array]:

@@ -13,6 +13,7 @@ import numpy as np
 
 from batch_jobs.prepare.batches import Bytes, Integers, Texts
 from batch_jobs.prepare.compiling import compiled
+from batch_jobs.prepare.lanes import LANES, copy_lanes, lowest, mask_of
 
 BLANK, LEFT, TAKEN = range(3)
 """What became of a line: nothing on it, left to the Python path, taken."""
@@ -64,7 +65,7 @@ def take_chats(data: bytes, starts: Integers, ends: Integers, reserved: "np.ndar
     """Parse lines `data[starts[i]:ends[i]]`; `reserved` are hashes of keys whose lines are to be left."""
     source = np.frombuffer(data, np.uint8)
     total = int((ends - starts).sum())
-    text = np.empty(total, np.uint8)
+    text = np.empty(total + LANES, np.uint8)
     most = total // 24 + 1  # {"role":"","content":""} is the least that a segment takes
     offsets, role, flags = np.empty(most + 1, np.int64), np.empty(most, np.uint8), np.empty(most, np.uint8)
     fate, first = np.empty(len(starts), np.uint8), np.empty(len(starts) + 1, np.int64)
@@ -277,16 +278,26 @@ PLAIN[:32] = 2
 PLAIN[32] = 1
 PLAIN[[34, 60, 92, 127]] = 2  # the quote, <, the backslash, DEL
 PLAIN[128:] = 2
+_needs_look, _visible = mask_of('\x00-\x1f"<\\\x7f-\xff'), mask_of("!-~")
 
 
 @compiled
 def _text(data, at, end, text, size):
-    """A string with its escapes undone, into `text`: (after its closing quote, end of the text, flags), or -1 first."""
+    """A string with its escapes undone, into `text`: (after its closing quote, end of the text, flags), or -1 first.
+    Writes up to LANES bytes more than it has."""
     at += 1
     marks = 0
     while at < end:
         byte = data[at]
         kind = PLAIN[byte]
+        if kind < 2 and at + LANES <= len(data):
+            run = min(lowest(_needs_look(data, at)), end - at)
+            if not marks & VISIBLE and lowest(_visible(data, at)) < run:
+                marks |= VISIBLE
+            copy_lanes(data, at, text, size)
+            size += run
+            at += run
+            continue
         if kind < 2:
             text[size] = byte
             size += 1

@@ -13,7 +13,10 @@ from numpy.typing import NDArray
 from batch_jobs.prepare.batches import Bytes, Flags, Texts, replace_texts
 from batch_jobs.prepare.checking.texts import INVISIBLE
 from batch_jobs.prepare.compiling import compiled
+from batch_jobs.prepare.lanes import LANES, count_bits, lowest, mask_of
 from tunesmith.contracts.preparation import Invisible, NormaliseRecipe
+
+_needs_thought, _continues = mask_of("\r\x80-\xff"), mask_of("\x80-\xbf")
 
 
 def normalise(texts: Texts, recipe: NormaliseRecipe) -> tuple[Texts, Flags]:
@@ -61,6 +64,9 @@ def _look(buffer, offsets, changes, at_all, form, breaks, found):
         at, end = offsets[text], offsets[text + 1]
         while at < end:
             byte = np.int64(buffer[at])
+            if byte < 128 and byte != 13 and at + LANES <= len(buffer):
+                at += lowest(_needs_thought(buffer, at))
+                continue
             if byte < 128:
                 if byte == 13 and breaks:
                     found[text] = True
@@ -88,10 +94,10 @@ def _table() -> NDArray[np.bool_]:
     """Per code point of the basic plane: whether NFC may change a text that has it."""
     table = np.zeros(0x10000, np.bool_)
     for code in range(0xC0, 0x10000):
-        if 0xD800 <= code < 0xE000:
-            continue
         char = chr(code)
-        table[code] |= unicodedata.combining(char) != 0 or unicodedata.normalize("NFC", char) != char
+        if 0xAC00 <= code < 0xE000:  # Hangul syllables, which are composed already, and surrogates
+            continue
+        table[code] |= unicodedata.combining(char) != 0 or not unicodedata.is_normalized("NFC", char)
         parts = unicodedata.decomposition(char).split()
         if len(parts) == 2 and not parts[0].startswith("<"):
             second = int(parts[1], 16)
@@ -111,7 +117,12 @@ def count_characters(texts: Texts) -> NDArray[np.int64]:
 @compiled
 def _count(buffer: Bytes, offsets: NDArray[np.int64], found: NDArray[np.int64]) -> None:
     for text in range(len(offsets) - 1):
-        count = 0
-        for at in range(offsets[text], offsets[text + 1]):
-            count += (buffer[at] & 0xC0) != 0x80
+        at, end = offsets[text], offsets[text + 1]
+        count = end - at
+        while at < end and at + LANES <= len(buffer):
+            beyond = np.uint64(max(at + LANES - end, 0))
+            count -= count_bits(_continues(buffer, at) << beyond)
+            at += LANES
+        for rest in range(at, end):
+            count -= (buffer[rest] & 0xC0) == 0x80
         found[text] = count

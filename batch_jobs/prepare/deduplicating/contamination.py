@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from batch_jobs.prepare.batches import Texts
 from batch_jobs.prepare.compiling import compiled
-from batch_jobs.prepare.deduplicating.signatures import WORD_BYTES, next_word, word_at
+from batch_jobs.prepare.deduplicating.words import hash_words, longest, scratch_for
 
 BITS = 1 << 20
 """Of the bitmap that most runs are turned away by."""
@@ -28,7 +28,7 @@ class EvaluationRuns:
     @classmethod
     def of(cls, texts: Texts, length: int) -> "EvaluationRuns":
         found = np.empty(max(1, int(texts.offsets[-1] - texts.offsets[0])), np.uint64)
-        runs = np.unique(found[: _collect(texts.buffer, texts.offsets, WORD_BYTES, length, _oldest(length), found)])
+        runs = np.unique(found[: _collect(texts.buffer, texts.offsets, length, _oldest(length), found)])
         bitmap = np.zeros(BITS, np.bool_)
         bitmap[(runs >> np.uint64(44)).astype(np.int64)] = True
         return cls(length, runs, bitmap)
@@ -37,16 +37,8 @@ class EvaluationRuns:
         """Which of the texts have one of the runs."""
         found = np.zeros(len(texts), np.bool_)
         if len(self.runs):
-            _look(
-                texts.buffer,
-                texts.offsets,
-                WORD_BYTES,
-                self.length,
-                _oldest(self.length),
-                self.runs,
-                self.bitmap,
-                found,
-            )
+            oldest = _oldest(self.length)
+            _look(texts.buffer, texts.offsets, self.length, oldest, self.runs, self.bitmap, found)
         return found
 
 
@@ -65,43 +57,39 @@ def _finish(rolled, words):
 
 
 @compiled
-def _collect(buffer, offsets, table, length, oldest, found):
-    ring, count = np.empty(length, np.uint64), 0
+def _runs_of(words, count, length, oldest, runs):
+    """Hash every run of `length` words; how many there are."""
+    rolled = np.uint64(0)
+    for last in range(count):
+        rolled = rolled * BASE + words[last]
+        if last >= length:
+            rolled -= words[last - length] * oldest
+        if last >= length - 1:
+            runs[last - length + 1] = _finish(rolled, length)
+    return max(0, count - length + 1)
+
+
+@compiled
+def _collect(buffer, offsets, length, oldest, found):
+    words, scratch, count = np.empty(longest(offsets), np.uint64), scratch_for(offsets), 0
     for text in range(len(offsets) - 1):
-        ring[:] = np.uint64(0)
-        words, rolled, end = 0, np.uint64(0), offsets[text + 1]
-        at = next_word(buffer, offsets[text], end, table)
-        while at < end:
-            at, word = word_at(buffer, at, end, table)
-            slot = words % length
-            rolled = rolled * BASE + word - ring[slot] * oldest
-            ring[slot] = word
-            words += 1
-            at = next_word(buffer, at, end, table)
-            if words >= length:
-                found[count] = _finish(rolled, length)
-                count += 1
+        among = hash_words(buffer, offsets[text], offsets[text + 1], scratch, words)
+        count += _runs_of(words, among, length, oldest, found[count:])
     return count
 
 
 @compiled
-def _look(buffer, offsets, table, length, oldest, runs, bitmap, found):
-    ring = np.empty(length, np.uint64)
+def _look(buffer, offsets, length, oldest, runs, bitmap, found):
+    words, scratch, own = (
+        np.empty(longest(offsets), np.uint64),
+        scratch_for(offsets),
+        np.empty(longest(offsets), np.uint64),
+    )
     for text in range(len(offsets) - 1):
-        ring[:] = np.uint64(0)
-        words, rolled, end = 0, np.uint64(0), offsets[text + 1]
-        at = next_word(buffer, offsets[text], end, table)
-        while at < end:
-            at, word = word_at(buffer, at, end, table)
-            slot = words % length
-            rolled = rolled * BASE + word - ring[slot] * oldest
-            ring[slot] = word
-            words += 1
-            at = next_word(buffer, at, end, table)
-            if words >= length:
-                run = _finish(rolled, length)
-                if bitmap[np.int64(run >> np.uint64(44))]:
-                    place = np.searchsorted(runs, run)
-                    if place < len(runs) and runs[place] == run:
-                        found[text] = True
-                        break
+        among = hash_words(buffer, offsets[text], offsets[text + 1], scratch, words)
+        for run in own[: _runs_of(words, among, length, oldest, own)]:
+            if bitmap[np.int64(run >> np.uint64(44))]:
+                place = np.searchsorted(runs, run)
+                if place < len(runs) and runs[place] == run:
+                    found[text] = True
+                    break

@@ -1,9 +1,8 @@
 """MinHash signatures: how much of their word 5-grams two rows share (Jaccard), told from 256 bytes a row.
 
-One pass over the bytes cuts words, hashes them, rolls 5-grams and keeps the least hash of each of 128 bins: one
-permutation hashing (Li, Owen, Zhang, 2012), empty bins filled from a neighbour by the improved densification of
-Shrivastava and Li (UAI 2014). The share of equal places estimates the Jaccard similarity, with a standard error of
-0.044 at most.
+Each row's words are hashed, its 5-grams rolled, and the least hash of each of 128 bins is kept: one permutation hashing
+(Li, Owen, Zhang, 2012), empty bins filled from a neighbour by the improved densification of Shrivastava and Li (UAI
+2014). The share of equal places estimates the Jaccard similarity, with a standard error of 0.044 at most.
 
 What many rows share is no likeness: the 5-grams of a prompt's template, learnt from a sample, do not count. Else
 short questions under one long instruction would all be near duplicates.
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 
 from batch_jobs.prepare.batches import Texts
 from batch_jobs.prepare.compiling import compiled
+from batch_jobs.prepare.deduplicating.words import hash_words, longest, scratch_for
 
 PLACES = 128
 NGRAM = 5
@@ -49,17 +49,14 @@ def learn_template(texts: Texts) -> Template:
     sample = Texts(texts.buffer, texts.offsets[: rows + 1])
     room = 1 << max(10, int(sample.offsets[-1] - sample.offsets[0]).bit_length())
     grams, rows_of, last = np.zeros(room, np.uint64), np.zeros(room, np.int32), np.full(room, -1, np.int32)
-    _count(sample.buffer, sample.offsets, WORD_BYTES, grams, rows_of, last)
+    _count(sample.buffer, sample.offsets, grams, rows_of, last)
     return Template.of(grams[rows_of >= max(LEAST_ROWS, SHARE * len(sample))])
 
 
 def signatures(texts: Texts, template: Template = NO_TEMPLATE) -> tuple[Signatures, NDArray[np.bool_]]:
-    """([texts, PLACES], whether the text has a 5-gram of its own; signatures of those that have none mean nothing).
-
-    Words are runs of letters and digits, case apart; each CJK or Thai character is a word.
-    """
+    """([texts, PLACES], whether the text has a 5-gram of its own; signatures of those that have none mean nothing)."""
     found, has_own = np.empty((len(texts), PLACES), np.uint16), np.empty(len(texts), np.bool_)
-    _sign(texts.buffer, texts.offsets, WORD_BYTES, template.grams, template.bitmap, found, has_own)
+    _sign(texts.buffer, texts.offsets, template.grams, template.bitmap, found, has_own)
     return found, has_own
 
 
@@ -68,24 +65,11 @@ def similarity(one: Signatures, other: Signatures) -> float:
     return float(np.count_nonzero(one == other)) / PLACES
 
 
-def _word_bytes() -> NDArray[np.uint8]:
-    """Per byte: its lower-case form where it belongs to a word, else 0."""
-    table = np.zeros(256, np.uint8)
-    for code in range(128):
-        if chr(code).isalnum():
-            table[code] = ord(chr(code).lower())
-    table[128:] = np.arange(128, 256)
-    return table
-
-
-WORD_BYTES = _word_bytes()
-
-
 @compiled
-def _sign(buffer, offsets, table, template, bitmap, found, has_own):
-    least, words = np.empty(PLACES, np.uint32), np.empty(_most_words(offsets), np.uint64)
+def _sign(buffer, offsets, template, bitmap, found, has_own):
+    least, words, scratch = np.empty(PLACES, np.uint32), np.empty(longest(offsets), np.uint64), scratch_for(offsets)
     for text in range(len(offsets) - 1):
-        count = _words(buffer, offsets[text], offsets[text + 1], table, words)
+        count = hash_words(buffer, offsets[text], offsets[text + 1], scratch, words)
         least[:] = np.uint32(0xFFFFFFFF)
         own = False
         if 0 < count < NGRAM:  # all that it has is its one gram
@@ -103,11 +87,11 @@ def _sign(buffer, offsets, table, template, bitmap, found, has_own):
 
 
 @compiled
-def _count(buffer, offsets, table, grams, rows_of, last_row):
+def _count(buffer, offsets, grams, rows_of, last_row):
     """In how many rows each gram stands; `grams` is an open-addressing table that the sample cannot fill."""
-    mask, words = np.uint64(len(grams) - 1), np.empty(_most_words(offsets), np.uint64)
+    mask, words, scratch = np.uint64(len(grams) - 1), np.empty(longest(offsets), np.uint64), scratch_for(offsets)
     for text in range(len(offsets) - 1):
-        count = _words(buffer, offsets[text], offsets[text + 1], table, words)
+        count = hash_words(buffer, offsets[text], offsets[text + 1], scratch, words)
         for last in range(NGRAM - 1, count):
             gram = _gram(words, last) | np.uint64(1)
             place = gram & mask
@@ -120,8 +104,6 @@ def _count(buffer, offsets, table, grams, rows_of, last_row):
 
 
 BASE = np.uint64(0x9E3779B97F4A7C15)
-SEED, PRIME = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)
-"""Of FNV-1a."""
 
 
 @compiled
@@ -132,83 +114,6 @@ def _gram(words, last):
     rolled ^= rolled >> np.uint64(33)
     rolled *= np.uint64(0xFF51AFD7ED558CCD)
     return rolled ^ (rolled >> np.uint64(33))
-
-
-@compiled
-def _most_words(offsets):
-    longest = 0
-    for text in range(len(offsets) - 1):
-        longest = max(longest, offsets[text + 1] - offsets[text])
-    return longest + 2 + NGRAM
-
-
-@compiled
-def _words(buffer, at, end, table, words):
-    """Hash every word; how many there are.
-
-    Words are short and end where nobody can predict, so a branch at each end would cost more than the hashing: every
-    byte does the same instead, and a word's place is written again until the word has ended.
-    """
-    if _has_words_of_one(buffer, at, end):
-        return _words_of_one(buffer, at, end, table, words)
-    count, value, was_inside = 0, SEED, np.int64(0)
-    for place in range(at, end):
-        byte = table[buffer[place]]
-        inside = np.int64(byte != 0)
-        words[count] = value
-        count += was_inside & (1 - inside)
-        grown = (value ^ np.uint64(byte)) * PRIME  # also where it is not wanted: choosing costs less than branching
-        value = grown if inside else SEED
-        was_inside = inside
-    words[count] = value
-    return count + was_inside
-
-
-@compiled
-def _has_words_of_one(buffer, at, end):
-    """Whether any byte may begin a character that is a word of its own."""
-    found = False
-    for place in range(at, end):
-        byte = buffer[place]
-        found |= ((byte >= 0xE3) & (byte < 0xEE)) | (byte == 0xE0)  # without branches, so many bytes at once
-    return found
-
-
-@compiled
-def _words_of_one(buffer, at, end, table, words):
-    """The same for texts in which some characters are words of their own."""
-    count = 0
-    at = next_word(buffer, at, end, table)
-    while at < end:
-        at, words[count] = word_at(buffer, at, end, table)
-        count += 1
-        at = next_word(buffer, at, end, table)
-    return count
-
-
-@compiled
-def next_word(buffer, at, end, table):
-    while at < end and table[buffer[at]] == 0:
-        at += 1
-    return at
-
-
-@compiled
-def word_at(buffer, at, end, table):
-    """(after the word at `at`, its hash)."""
-    value = SEED
-    byte = table[buffer[at]]
-    if 0xE3 <= byte < 0xEE or (byte == 0xE0 and at + 1 < end and 0xB8 <= buffer[at + 1] <= 0xB9):
-        for place in range(at, min(at + 3, end)):
-            value = (value ^ np.uint64(buffer[place])) * PRIME
-        return min(at + 3, end), value
-    while byte != 0 and not 0xE3 <= byte < 0xEE:
-        value = (value ^ np.uint64(byte)) * PRIME
-        at += 1
-        if at == end:
-            break
-        byte = table[buffer[at]]
-    return at, value
 
 
 @compiled
@@ -229,9 +134,18 @@ def _fill(least, found, own):
         found[:] = np.uint16(0)
         return
     for place in range(PLACES):
+        found[place] = _sixteen_bits(least[place], np.uint32(0))  # of all first: without branches, many at once
+    for place in range(PLACES):
+        if least[place] != empty:
+            continue
         other, step, distance = place, 1 if (place * 0x9E3779B1 >> 13) & 1 else -1, 0
         while least[other] == empty:
             other = (other + step) & (PLACES - 1)
             distance += 1
-        value = (np.uint64(least[other]) + np.uint64(distance) * np.uint64(0x100000001)) * np.uint64(0xC4CEB9FE1A85EC53)
-        found[place] = np.uint16(value >> np.uint64(48))
+        found[place] = _sixteen_bits(least[other], np.uint32(distance))
+
+
+@compiled
+def _sixteen_bits(least, distance):
+    mixed = (least + distance * np.uint32(0x85EBCA6B)) * np.uint32(0xC2B2AE35)
+    return np.uint16(np.uint32(mixed) >> np.uint32(16))

@@ -15,7 +15,8 @@ ZSTD = (b"\x28\xb5\x2f\xfd", *(bytes([first]) + b"\x2a\x4d\x18" for first in ran
 """A frame with content, or one to skip (RFC 8878, 3.1)."""
 PACKED = (*GZIP, *ZSTD)
 PACKED_NAMES = (".gz", ".gzip", ".zst", ".zstd")
-PLAIN_BYTES = 1 << 20
+PLAIN_BYTES = 8 << 20
+"""As large as a block, so that a line is copied once."""
 PACKED_BYTES = 1 << 10
 """zstd cannot be told when to pause, and 1 KiB of it inflates to 32 MiB at worst (RFC 8878: 128 KiB per block)."""
 MAX_WINDOW = 128 << 20

@@ -356,7 +356,11 @@ def test_full_disk_is_told_and_nothing_is_published(
 ) -> None:
     """Uploads are small enough to be fetched; what is made of them is not small enough to be written."""
     files = [gzip.compress(long_chats(60, k)) if packed else long_chats(60, k) for k in range(4)]
-    params = place.params(*(place.source(f"{k}.jsonl", content) for k, content in enumerate(files)), recipe=ROOMY)
+    sources = [place.source(f"{k}.jsonl", content) for k, content in enumerate(files)]
+    assert (
+        place.manifest(place.params(*sources, recipe=ROOMY, name="roomy")).counts.kept == 240
+    )  # all loops are compiled
+    params = place.params(*sources, recipe=ROOMY)
     (place.folder / "params.json").write_text(params.model_dump_json())
     ran = run_child(LIMITED, str(place.folder / "params.json"), str(room), str(memory))
     assert ran.returncode == ExitCode.FAILED
