@@ -80,6 +80,7 @@ content = st.lists(fragments, min_size=1, max_size=8).map("".join)
 @settings(max_examples=60, deadline=None)
 @given(asked=content, answered=content)
 def test_content_never_adds_a_special_token_nor_loses_a_letter(asked: str, answered: str) -> None:
+    """D20"""
     messages = [Message(role="user", content=asked), Message(role="assistant", content=answered)]
     example = training_ids(tokenizer(), messages)
     assert specials(example.ids) == ["<|im_start|>", END] * 2
@@ -158,6 +159,7 @@ STYLES = {name: getattr(chat_templates, name) for name in ("GEMMA", "ZEPHYR", "M
 def test_batch_is_what_each_is_alone_and_no_content_forges_a_token(
     style: str, several: list[list[tuple[str, str]]]
 ) -> None:
+    """D20"""
     made = styled(style)
     conversations = [Conversation([m for pair in pairs for m in exchange(*pair)]) for pairs in several]
     for conversation, found in zip(conversations, training_batch(made, conversations), strict=True):

@@ -55,6 +55,7 @@ def test_every_row_is_kept_quarantined_or_dropped_with_its_reason(place: Workpla
 
 
 def test_sums_of_the_rows_that_left_are_those_of_the_rows_that_came_in(place: Workplace) -> None:
+    """D24"""
     lines = [row(f"question {number}") for number in range(40)] + [b"", b'{"cut', row("question 1")]
     params = place.params(place.source("a.jsonl", b"\n".join(lines)))
     sums = place.manifest(params).sums_by_source[params.sources[0].uri]
@@ -69,6 +70,7 @@ def test_sums_of_the_rows_that_left_are_those_of_the_rows_that_came_in(place: Wo
 def test_too_many_duplicates_or_too_much_personal_data_stops_the_run(
     place: Workplace, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """D17"""
     copies = place.source("a.jsonl", b"\n".join([row("again")] * 9 + [row(f"one {n}") for n in range(30)]))
     strict = EASY.model_copy(update={"max_duplicate_fraction": 0.1})
     assert place.run(place.params(copies, recipe=strict)) == ExitCode.BAD_INPUT
@@ -174,6 +176,7 @@ def test_same_inputs_give_the_same_bytes_in_whatever_order_they_are_named(place:
 def test_hopeless_dataset_publishes_what_is_to_be_mended_and_nothing_else(
     place: Workplace, capsys: pytest.CaptureFixture[str], content: bytes, told: str
 ) -> None:
+    """D23"""
     params = place.params(place.source("a.jsonl", content), recipe=PrepareRecipe())
     assert place.run(params) == ExitCode.BAD_INPUT
     error = capsys.readouterr().err
@@ -302,6 +305,7 @@ def test_real_rows_in_a_foreign_format_are_told_so(place: Workplace, capsys: pyt
 
 
 def test_rows_that_share_a_run_of_words_with_an_evaluation_set_are_not_trained_on(place: Workplace) -> None:
+    """D18"""
     secret = "the quick brown fox jumps over the lazy dog while seven wizards watch from afar"
     evaluation = place.source("evaluation.jsonl", row(f"Please explain: {secret}.", "It is a pangram."))
     told = [row(f"number {n}: {secret}, is it not?", f"yes {n}") for n in range(30)]

@@ -66,6 +66,7 @@ def test_a_file_that_breaks_off_publishes_nothing(
 
 
 def test_a_file_that_is_too_large_publishes_nothing(place: Workplace, capsys: pytest.CaptureFixture[str]) -> None:
+    """D25"""
     recipe = EASY.model_copy(update={"read": ReadRecipe(max_file_bytes=1_000)})
     params = place.params(place.source("b.json", FILES["b.json"] + b" " * 1_000), recipe=recipe)
     assert place.run(params) == ExitCode.BAD_INPUT

@@ -310,6 +310,7 @@ def test_least_certain_rows_are_reviewed_first(labelled: Path, tmp_path: Path) -
 
 
 def test_no_cell_is_a_formula(tmp_path: Path) -> None:
+    """D12"""
     file = tmp_path / "rows.jsonl"
     file.write_text("".join(json.dumps({"": text, "label": text, "label_origin": text}) + "\n" for text in HOSTILE))
     for row in review(file, tmp_path / "review.csv"):

@@ -223,6 +223,7 @@ ELSEWHERE = {
 
 @pytest.mark.parametrize(("row", "code", "field"), BAD_ROWS)
 def test_bad_row_is_told_by_code_and_field(row: Any, code: Code, field: str | None) -> None:
+    """D01 to D05, D14 to D16, D19, D20"""
     with pytest.raises(BadRow) as found:
         parse(row)
     assert found.value.code == code, found.value.message

@@ -26,6 +26,7 @@ def test_pair_that_contradicts_an_earlier_one_is_found() -> None:
 
 
 def test_planted_swap_rate_is_estimated() -> None:
+    """D19"""
     draw = random.Random(7)
     swaps = Swaps()
     for number in range(3_000):

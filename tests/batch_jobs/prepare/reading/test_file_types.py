@@ -71,6 +71,7 @@ def test_content_and_name_agree(name: str, head: bytes, found: FileType) -> None
     ],
 )
 def test_another_type_is_refused_by_name(name: str, head: bytes, told: str) -> None:
+    """D08, D10"""
     with pytest.raises(InvalidInput) as raised:
         type_of(head, f"s3://b/{name}", is_packed=False)
     assert str(raised.value).startswith(f"s3://b/{name}: ") and told in str(raised.value)

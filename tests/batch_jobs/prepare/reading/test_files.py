@@ -113,6 +113,7 @@ def test_a_piece_of_a_file_is_read_whatever_it_begins_with(tmp_path: Path) -> No
 
 
 def test_a_file_that_is_too_large_is_refused_before_it_is_fetched() -> None:
+    """D25"""
     recipe = PrepareRecipe(read=ReadRecipe(max_file_bytes=5_000))
     check_size(5_000, "s3://b/a.jsonl", recipe)
     with pytest.raises(InvalidInput, match=r"s3://b/a.jsonl: 5001 bytes .* prepare.read.max_file_bytes \(5000\)"):

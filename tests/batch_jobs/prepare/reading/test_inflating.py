@@ -27,6 +27,7 @@ def test_all_members_are_read(kind: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", PACK)
 def test_a_file_cut_at_any_byte_is_an_error(kind: str, tmp_path: Path) -> None:
+    """D09"""
     packed = PACK[kind](TEXT)
     for cut in range(4, len(packed)):
         with pytest.raises(InvalidInput, match="broken"):
@@ -56,6 +57,7 @@ def test_a_changed_byte_is_never_read_as_something_else(kind: str, tmp_path: Pat
 
 @pytest.mark.parametrize("kind", PACK)
 def test_a_wrong_checksum_of_a_whole_file_is_an_error(kind: str, tmp_path: Path) -> None:
+    """D09"""
     packed = bytearray(PACK[kind](TEXT))
     packed[-8 if kind == "gzip" else -4] ^= 1
     with pytest.raises(InvalidInput, match="broken after"):
@@ -72,5 +74,6 @@ def test_too_much_text_is_stopped_where_the_limit_is(kind: str, tmp_path: Path) 
 
 @pytest.mark.parametrize("kind", PACK)
 def test_a_bomb_is_stopped(kind: str, tmp_path: Path) -> None:
+    """D07"""
     with pytest.raises(InvalidInput, match="max_inflation"):
         _read(tmp_path / "f", PACK[kind](bytes(100 << 20)))

@@ -25,6 +25,7 @@ def test_lines_are_those_of_the_text(text: bytes, step: int) -> None:
 
 
 def test_a_giant_line_is_refused_and_the_next_is_read() -> None:
+    """D06"""
     pieces = [(b"\xef\xbb\xbfa\n", 1)] + [(b"x" * (1 << 20), 1)] * 40 + [(b"\nlast", 1)]
     blocks = list(line_blocks(pieces, 4_000_000))
     (refusal,) = [refusal for block in blocks for refusal in block.refusals]

@@ -99,6 +99,7 @@ def _damaged(good: bytes) -> Iterator[tuple[str, bytes]]:
 
 
 def test_damage_is_named_with_the_file(tmp_path: Path) -> None:
+    """D13"""
     good = _write(tmp_path / "good.parquet", {"text": [f"row {index}" for index in range(500)]}).read_bytes()
     for _, damaged in _damaged(good):
         (tmp_path / "a.parquet").write_bytes(damaged)
@@ -120,6 +121,7 @@ def test_a_footer_that_promises_more_rows_is_an_error(tmp_path: Path) -> None:
 
 
 def test_changed_bits_end_in_rows_or_in_an_error_that_names_the_file(tmp_path: Path) -> None:
+    """D13"""
     columns = {"text": [f"row {index % 7}" for index in range(60)], "n": list(range(60))}
     good = _write(tmp_path / "good.parquet", columns).read_bytes()
     chance = random.Random(0)
@@ -137,6 +139,7 @@ def test_changed_bits_end_in_rows_or_in_an_error_that_names_the_file(tmp_path: P
 
 
 def test_a_dictionary_bomb_is_stopped_by_the_limits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """D13"""
     monkeypatch.setattr(parquet, "MEMORY_BYTES", 1 << 30)
     indices = pa.array(np.zeros(100_000, np.int32))
     column = pa.DictionaryArray.from_arrays(indices, pa.array(["x" * 3_500_000]))

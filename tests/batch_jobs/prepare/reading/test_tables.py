@@ -57,6 +57,7 @@ def test_written_rows_are_read(rows: list[list[str]], delimiter: str, line_break
 @settings(max_examples=400, deadline=None)
 @given(st.text(st.sampled_from(list('a,"\n')), max_size=24), st.integers(1, 9))
 def test_any_text_is_read_as_csv_does_or_refused(body: str, step: int) -> None:
+    """D11"""
     text = "x,y\n" + body
     blocks, error = [], None
     try:

@@ -25,6 +25,7 @@ def test_problems_have_places_and_are_those_of_the_manifest(version: Version) ->
 
 
 def test_nothing_that_was_redacted_is_shown(version: Version) -> None:
+    """D21"""
     run = version.profile.run
     redacted = [sample for sample in run.samples if sample.step is Step.REDACT]
     assert len(redacted) == SHOWN and all(sample.before is None for sample in redacted)
