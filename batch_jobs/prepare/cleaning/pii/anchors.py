@@ -11,8 +11,9 @@ from functools import cache
 
 import numpy as np
 
-from batch_jobs.prepare.batches import Bytes, Integers, Texts
+from batch_jobs.prepare.batches import Bytes, Flags, Integers, Texts
 from batch_jobs.prepare.cleaning.pii import digits as groups
+from batch_jobs.prepare.cleaning.pii import tokens
 from batch_jobs.prepare.cleaning.pii.shapes import (
     ASSIGNMENT,
     BLOCK,
@@ -32,18 +33,17 @@ from batch_jobs.prepare.compiling import compiled
 AROUND, BEFORE_DIGITS = 48, 10
 LEAST_DIGITS, LEAST_DOTTED, DIGITS_APART = 6, 4, 4
 """Digits of one value are at most three other bytes apart: `(020) - 79`."""
-SHORT_RUN, RUN_DIGITS, LONG_RUN = 10, 3, 30
+SHORT_RUN, RUN_DIGITS, LONG_RUN = 9, 3, 30
 """A run of letters and digits is looked at if it is short and has digits, or if it is long."""
+SHORT_TOKEN = 20
 LEAST_CRYPTO = 26
+CRYPTO_FIRST = tuple(b"01235679ABDLMTXabclmnost")
+"""Bytes that addresses begin with: 0x, versions of Bitcoin and what came from it, the names of chains."""
 NAME, HOST, CREDENTIALS = 200, 320, 320
 """So many bytes of an address of mail, or of what stands before the `@` of a URL, are looked at."""
 LEAST_PASSWORD = 8
-PREFIXES = (
-    b"AKI ASI ABI ACC ARO AID ghp gho ghu ghs ghr git xox xap sk_ rk_ pk_ whs sk- AIz ya2 GOC hf_ glp npm pyp dop SK "
-    b"SG. key hoo htt"
-).split(b" ")
-"""The first three bytes of keys and tokens (two where the third varies)."""
-
+AROUND_NAMES = (32, 34, 39, 92, 93, 96)
+"""Bytes between a secret's name, the sign and the value: blanks, quotes, `\\`, `]`, and backquotes."""
 _PLAIN, _DIGIT, _WORD, _AT, _COLON, _EQUALS = range(6)
 _HEX, _ALPHA, _ALNUM, _NAME, _HOST, _SECRET, _FIRST = 1, 2, 4, 8, 16, 32, 64
 
@@ -85,13 +85,17 @@ def _sets() -> Bytes:
     sets[list(letters + b"0123456789.-")] |= _HOST
     sets[128:] |= _NAME | _HOST
     sets[list(letters + b"0123456789!@#$%^&*_+/=.~-")] |= _SECRET
-    sets[[prefix[0] for prefix in PREFIXES] + list(b"-e")] |= _FIRST
+    sets[[beginning[0] for beginning in tokens.beginnings()] + list(b"-e")] |= _FIRST
     return sets
 
 
 @cache
-def _prefixes() -> Integers:
-    return np.array([int.from_bytes(prefix, "big") for prefix in PREFIXES], np.int64)
+def _prefixes() -> Flags:
+    """Whether a token may begin with these three bytes: by six bits of each."""
+    table = np.zeros((64, 64, 64), np.bool_)
+    for beginning in tokens.beginnings():
+        table[*(byte & 63 for byte in beginning)] = True
+    return table.reshape(-1)
 
 
 @compiled
@@ -143,7 +147,7 @@ def _scan(buffer, offsets, tables, out):
                 last = at
                 at += 1
                 continue
-            if at - run >= SHORT_RUN and _is_long(buffer, run, at, run_digits):
+            if at - run >= SHORT_RUN and _is_long(buffer, run, at, run_digits, prefixes):
                 count = _run(buffer, low, high, run, at, run_digits, sets, prefixes, words, out, count)
             if buffer[at] == 46 and at - run >= 4 and _is_dotted_mac(buffer, high, at - 4, sets):
                 count = _add(buffer, low, high, at - 4, at + 14, MAC, out, count)
@@ -160,7 +164,7 @@ def _scan(buffer, offsets, tables, out):
             if kind in (_COLON, _EQUALS) and _after_secret_word(buffer, low, at) and _is_secret(buffer, high, at, sets):
                 count = _add(buffer, low, high, at - AROUND, at + 200, ASSIGNMENT, out, count)
             at += 1
-        if high - run >= SHORT_RUN and _is_long(buffer, run, high, run_digits):
+        if high - run >= SHORT_RUN and _is_long(buffer, run, high, run_digits, prefixes):
             count = _run(buffer, low, high, run, high, run_digits, sets, prefixes, words, out, count)
         if digits >= LEAST_DIGITS or (digits >= LEAST_DOTTED and dots >= 3):
             count = _digits(buffer, low, high, first, last + 1, sets, words, asked, out, count)
@@ -201,13 +205,13 @@ def _ibans(buffer, low, high, first, end, sets, out, count):
 
 
 @compiled
-def _is_long(buffer, run, end, digits):
-    """Also `-----BEGIN`, AWS's keys (`AKIA`) and MAC addresses without digits: `AA-BB-CC-DD-EE-FF`."""
+def _is_long(buffer, run, end, digits, prefixes):
+    """Also `-----BEGIN`, what begins as tokens do, and MAC addresses without digits: `AA-BB-CC-DD-EE-FF`."""
     return (
         digits >= RUN_DIGITS
         or end - run >= LONG_RUN
         or (buffer[run] == 45 and buffer[run + 5] == 66)
-        or (end - run >= 20 and buffer[run] == 65 and buffer[run + 3] == 65)
+        or (end - run >= SHORT_TOKEN and _prefix(buffer, run, prefixes) != 0)
         or (end - run >= 17 and buffer[run + 2] == 45 and buffer[run + 5] == 45)
     )
 
@@ -225,7 +229,7 @@ def _run(buffer, low, high, run, end, digits, sets, prefixes, words, out, count)
             continue
         if sets[byte] & _FIRST:
             shapes |= _prefix(buffer, at, prefixes)
-        if at >= run and end - at >= LEAST_CRYPTO and byte in (48, 49, 51, 66, 76, 98, 108, 116):  # 0x 1 3 B L b l t
+        if at >= run and end - at >= LEAST_CRYPTO and byte in CRYPTO_FIRST:
             shapes |= CRYPTO
     if dashes >= 5:
         shapes |= MAC
@@ -242,16 +246,13 @@ def _run(buffer, low, high, run, end, digits, sets, prefixes, words, out, count)
 
 @compiled
 def _prefix(buffer, at, prefixes):
-    two = np.int64(buffer[at]) << 8 | buffer[at + 1]
-    three = two << 8 | buffer[at + 2]
-    if three == 0x2D2D2D:  # ---
+    a, b, c = np.int64(buffer[at]), np.int64(buffer[at + 1]), np.int64(buffer[at + 2])
+    if a == 45 and b == 45 and c == 45:  # ---
         return BLOCK
-    if three == 0x65794A:  # eyJ
-        return JWT
-    for prefix in prefixes:
-        if prefix in (two, three):
-            return PREFIX
-    return 0
+    shapes = PREFIX if prefixes[(a & 63) << 12 | (b & 63) << 6 | c & 63] else 0
+    if a == 101 and b == 121 and c == 74:  # eyJ
+        shapes |= JWT
+    return shapes
 
 
 @compiled
@@ -311,13 +312,13 @@ def _colons(buffer, low, high, at, sets):
 
 @compiled
 def _after_secret_word(buffer, low, at):
-    """Whether the word before ends as those do that name secrets: key, secret, token, password, passwd, pwd."""
+    """Whether the word before ends as those do that name secrets: key, secret, token, password, phrase, pass, auth."""
     at -= 1
-    while at > low and (buffer[at] == 32 or buffer[at] == 34 or buffer[at] == 39):
+    while at > low and buffer[at] in AROUND_NAMES:
         at -= 1
-    if at - low < 2:
+    if at - low < 3:
         return False
-    a, b, c = buffer[at - 2] | 32, buffer[at - 1] | 32, buffer[at] | 32
+    o, a, b, c = buffer[at - 3] | 32, buffer[at - 2] | 32, buffer[at - 1] | 32, buffer[at] | 32
     return (
         (a == 107 and b == 101 and c == 121)  # key
         or (a == 114 and b == 101 and c == 116)  # secret
@@ -325,6 +326,9 @@ def _after_secret_word(buffer, low, at):
         or (a == 111 and b == 114 and c == 100)  # password
         or (a == 112 and b == 119 and c == 100)  # pwd
         or (a == 115 and b == 119 and c == 100)  # passwd
+        or (a == 97 and b == 115 and c == 101 and o == 114)  # passphrase
+        or (o == 112 and a == 97 and b == 115 and c == 115)  # db_pass
+        or (a == 117 and b == 116 and c == 104)  # auth
     )
 
 
@@ -332,7 +336,7 @@ def _after_secret_word(buffer, low, at):
 def _is_secret(buffer, high, at, sets):
     """Whether eight or more bytes of a password or key follow, with a letter's opposite among them."""
     at += 1
-    while at < high and (buffer[at] == 32 or buffer[at] == 34 or buffer[at] == 39):
+    while at < high and (buffer[at] in AROUND_NAMES or buffer[at] == 61 or buffer[at] == 62):  # = >
         at += 1
     begin, marks = at, 0
     while at < high and at - begin < 200 and sets[buffer[at]] & _SECRET:

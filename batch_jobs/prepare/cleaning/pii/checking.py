@@ -1,4 +1,4 @@
-"""What a pattern cannot say: check digits, ranges, and and plausibility of a value, given as text.
+"""What a pattern cannot say: check digits, ranges, and the plausibility of a value, given as text.
 
 Check digits are python-stdnum's, telephone numbers are phonenumbers' (Google's libphonenumber).
 """
@@ -9,24 +9,59 @@ import re
 from collections import Counter
 from collections.abc import Callable
 from functools import lru_cache
+from hashlib import sha256
 
 import phonenumbers
 import stdnum.luhn
 from stdnum import iban
 from stdnum.es import dni, nie
+from stdnum.iso7064 import mod_97_10
 from stdnum.it import codicefiscale
 
 Check = Callable[[str], bool]
 
 ISSUED = re.compile(
     r"4(?:\d{12}|\d{15}|\d{18})$|5[0-8]\d{14}$|2(?:2[2-9]|[3-6]\d|7[01]|720)\d{12,13}$|3[47]\d{13}$"
-    r"|3(?:0[0-59]|[689])\d{11,16}$|35\d{14}$|6\d{15,18}$|1800\d{11}$|2131\d{11}$|5[06-8]\d{10,17}$|220[0-4]\d{12}$"
+    r"|3(?:0[0-59]\d|[689]\d\d)\d{10,15}$|35\d{14}$|6\d{15,18}$|1800\d{11}$|2131\d{11}$|5[06-8]\d{10,17}$|220[0-4]\d{12}$"
+    r"|8[12]\d{14,17}$"
 )
 SHORT_ISSUED = re.compile(r"5[06-8]|6|0604")
 
+ABROAD = {
+    "AO": 25, "BF": 28, "BJ": 28, "CF": 27, "CG": 27, "CI": 28, "CM": 27, "CV": 25, "DJ": 27, "DZ": 26, "GA": 27,
+    "GQ": 27, "GW": 25, "HN": 28, "IR": 26, "KM": 27, "MA": 28, "MG": 27, "ML": 28, "MZ": 25, "NE": 28, "NI": 28,
+    "SN": 28, "TD": 27, "TG": 28,
+}  # fmt: skip
+"""Lengths of the IBANs of countries that use them and are not in SWIFT's register."""
+BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 BECH32 = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
-REGIONS = ("US", "GB", "DE", "FR", "ES", "IT", "NL", "IN", "AU", "BR", "CH", "SE", "JP", "MX")
+REGIONS = (
+    "US", "GB", "DE", "FR", "ES", "IT", "NL", "IN", "AU", "BR", "CH", "SE", "JP", "MX", "CN", "PL", "TR", "BE", "AT",
+    "PT", "CZ", "DK", "NO", "FI", "IE", "GR", "HU", "RO", "KR", "IL", "ZA", "AR", "CO", "CL", "RU", "UA", "PH", "ID",
+)  # fmt: skip
 """Whose national forms are known where a number has no country code."""
+
+
+DATE = re.compile(
+    r"(?:19|20)\d\d([-./ ])\d\d?\1\d\d?|\d\d?([-./ ])\d\d?\2(?:19|20)\d\d|(?:19|20)\d\d ?[-/] ?(?:19|20)\d\d"
+)
+"""Year, month, day in either order, or from year to year."""
+
+
+STAND_IN = re.compile(
+    r"[xX]{5}|\*{3}|\.{3}|(?i:your|placeholder|<|>|\$\{|\{\{|not.?a?.?real|fake.?key|dummy|redacted|insert)"
+)
+"""What stands where a key or password should."""
+WORD = re.compile(r"(?<![A-Za-z0-9])[A-Z]?[a-z]{2,}(?![A-Za-z0-9])|(?<![A-Za-z0-9])[A-Z]{2,}(?![A-Za-z0-9])")
+NOT_WRITTEN = re.compile(
+    r"(?i:(?:your|my|the|some|example|change|none|null|true|false|\*))|\$\w+$|/[\w/@.-]+$|[$#%@&.]?[A-Za-z_][A-Za-z_/.-]*$"
+)
+"""Words of a text, a shell's variable, a path, a name."""
+
+
+def is_any(value: str) -> bool:
+    """The pattern says enough."""
+    return True
 
 
 def is_card(value: str) -> bool:
@@ -46,6 +81,8 @@ def is_iban(value: str) -> bool:
     compact = re.sub(r"[ -]", "", value)
     if re.search(r"[a-z]", compact) and re.search(r"[A-Z]", compact):
         return False
+    if compact[:2].upper() in ABROAD:
+        return len(compact) == ABROAD[compact[:2].upper()] and bool(mod_97_10.is_valid(compact[4:] + compact[:4]))
     return iban.is_valid(compact, check_country=False)
 
 
@@ -83,18 +120,22 @@ def is_ipv6(value: str) -> bool:
 
 
 def is_mac(value: str) -> bool:
+    """EUI-48 or EUI-64, but not everybody's or nobody's: all ones or zeros."""
     return len(set(re.sub(r"[^0-9a-fA-F]", "", value).lower())) > 1
 
 
 def is_base58_address(value: str) -> bool:
-    """Bitcoin's version byte and the double SHA-256 behind it (Base58Check)."""
-    from stdnum import bitcoin
-
-    return bitcoin.is_valid(value)
+    """One or two bytes of version, 20 of a hash, and the first four of its double SHA-256 (Base58Check)."""
+    number = 0
+    for letter in value:
+        number = number * 58 + BASE58.index(letter)
+    size = 25 if number.bit_length() <= 200 else 26
+    content = number.to_bytes(32, "big")[-size:]
+    return number.bit_length() <= 208 and sha256(sha256(content[:-4]).digest()).digest()[:4] == content[-4:]
 
 
 def is_bech32_address(value: str) -> bool:
-    """The checksum of segregated witness addresses (BIP 173, and BIP 350 from version 1)."""
+    """The checksum of segregated witness addresses (BIP 173, and BIP 350 from version 1), and of chains like it."""
     if value not in (value.lower(), value.upper()):
         return False
     prefix, _, data = value.lower().rpartition("1")
@@ -107,7 +148,7 @@ def is_bech32_address(value: str) -> bool:
         sum_ = (sum_ & 0x1FFFFFF) << 5 ^ part
         for bit, generator in enumerate((0x3B6A57B2, 0x26508E6D, 0x1EA119FA, 0x3D4233DD, 0x2A1462B3)):
             sum_ ^= generator if top >> bit & 1 else 0
-    return sum_ == (1 if data[0] == "q" else 0x2BC830A3)
+    return sum_ == (1 if data[0] == "q" or prefix not in ("bc", "tb", "bcrt", "ltc", "tltc") else 0x2BC830A3)
 
 
 def is_phone(value: str) -> bool:
@@ -117,8 +158,8 @@ def is_phone(value: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def _is_phone(value: str) -> bool:
-    if re.fullmatch(r"(?:19|20)\d\d([-./ ])\d\d?\1\d\d?|\d\d?([-./ ])\d\d?\2(?:19|20)\d\d", value):
-        return False  # a date
+    if DATE.fullmatch(value):
+        return False
     if len(re.sub(r"\D", "", value)) < 7:
         return False
     if value.startswith("00"):
@@ -134,23 +175,42 @@ def _is_phone(value: str) -> bool:
 
 def is_phone_by_context(value: str) -> bool:
     """After a word that announces one, any number of a telephone's length."""
-    if re.fullmatch(r"(?:\d{1,3}\.){3,}\d{1,3}", value):
-        return False  # a version, or what is no IP address
-    return 7 <= len(re.sub(r"\D", "", value.split("x")[0])) <= 15 and len(set(re.sub(r"\D", "", value))) > 1
+    if re.fullmatch(r"(?:\d{1,3}\.){3,}\d{1,3}|\((?:19|20)\d\d\).*", value) or DATE.fullmatch(value):
+        return False  # a version, or what is no IP address; a year in brackets
+    digits = re.sub(r"\D", "", value.split("x")[0])
+    least = 6 if re.fullmatch(r"\d\d \d\d \d\d", value) else 7
+    return least <= len(digits) <= 15 and len(set(digits)) > 1
+
+
+def entropy(value: str) -> float:
+    """Bits a character (Shannon), by how often each stands in the value itself."""
+    return -sum(count / len(value) * math.log2(count / len(value)) for count in Counter(value).values())
+
+
+def is_token(value: str) -> bool:
+    """No stand-in: no `xxxxx`, no ellipsis, no `your-key-here`."""
+    return not STAND_IN.search(value)
 
 
 def is_random(value: str) -> bool:
-    """Letters and digits without a pattern, as keys are made of: more than 3 bits a character."""
-    counts = Counter(value)
-    entropy = -sum(count / len(value) * math.log2(count / len(value)) for count in counts.values())
-    return entropy > 3 and any(c.isdigit() for c in value) and any(c.isalpha() for c in value)
+    """Letters and digits without a pattern, as keys are made of: more than 3 bits a character, and no long words."""
+    if not is_token(value) or re.match(r"[./~]", value) or entropy(value) <= 3:
+        return False
+    written = sum(map(len, WORD.findall(value)))
+    return written <= len(value) / 2 and any(c.isdigit() for c in value) and any(c.isalpha() for c in value)
 
 
 def is_password(value: str) -> bool:
     """Written out, not an expression or a stand-in."""
-    if re.search(r"(?i)^(?:your|my|the|some|example|change|placeholder|none|null|true|false|x{3}|\*)", value):
+    if STAND_IN.search(value) or NOT_WRITTEN.match(value):
         return False
     return len(set(value)) > 3 and any(c.isdigit() or c in "!@#$%^&*" for c in value) and any(map(str.isalpha, value))
+
+
+def is_url_with_password(value: str) -> bool:
+    """The password is written out: no variable, no template's field, no asterisks."""
+    password = value.partition("://")[2].rpartition("@")[0].partition(":")[2]
+    return not re.fullmatch(r"\$\{?\w+\}?|\{+\w+\}+|\*+|%\(?\w+\)?s?|<\w*>?|\[\w*\]|x{3,}|X{3,}|\.{3,}", password)
 
 
 def by_stdnum(module: str) -> Check:
@@ -158,7 +218,14 @@ def by_stdnum(module: str) -> Check:
     from importlib import import_module
 
     found = import_module(f"stdnum.{module}")
-    return lambda value: len(set(re.sub(r"\W", "", value))) > 1 and bool(found.is_valid(value.replace(":", "")))
+
+    def holds(value: str) -> bool:
+        try:
+            return len(set(re.sub(r"\W", "", value))) > 1 and bool(found.is_valid(value.replace(":", "")))
+        except LookupError:  # a place that the package's tables do not have
+            return False
+
+    return holds
 
 
 def is_spanish(value: str) -> bool:

@@ -105,7 +105,7 @@ def _checked(kind: Kind, content: bytes, start: int, end: int) -> tuple[int, int
     if kind.context and not (
         kind.context.search(content, max(0, start - CONTEXT), start)
         or (kind.after and kind.after.match(content, end))
-        or (len(content) <= 2 * CONTEXT and not WORDS.search(content[:start] + b" " + content[end:]))
+        or (kind.alone and _is_alone(content, start, end) and kind.alone(content[start:end].decode("utf-8", "replace")))
     ):
         return None
     if kind.check is None:
@@ -113,6 +113,11 @@ def _checked(kind: Kind, content: bytes, start: int, end: int) -> tuple[int, int
     if kind.type is PiiType.IBAN:
         return _shortened(kind.check, content, start, end)
     return (start, end) if kind.check(content[start:end].decode("utf-8", "replace")) else None
+
+
+def _is_alone(content: bytes, start: int, end: int) -> bool:
+    """Whether the text is short and has no words besides."""
+    return len(content) <= 2 * CONTEXT and not WORDS.search(content[:start] + b" " + content[end:])
 
 
 def _shortened(check: Check, content: bytes, start: int, end: int) -> tuple[int, int] | None:

@@ -5,6 +5,7 @@ import numpy as np
 from batch_jobs.prepare.cleaning.pii.shapes import (
     CARD,
     CPF,
+    GROUPED,
     IPV4,
     ITIN,
     NINO,
@@ -73,6 +74,8 @@ def shapes_from(buffer, low, high, at):
         end = begin + sizes[0]
         if end < high and buffer[end] == 41:
             shapes |= PHONE_BRACKETS
+    if total == 6 and count == 3 and sizes[0] == sizes[1] == 2 and marks[0] == marks[1] == _SPACE:
+        shapes |= NUMBER  # Denmark's north: 12 34 56
     if total >= 7:
         shapes |= NUMBER
         shapes |= _cards(buffer, high, begin, sizes, marks, value, count)
@@ -96,8 +99,10 @@ def shapes_from(buffer, low, high, at):
         shapes |= NIR
     if total == 6 and sizes[0] % 2 == 0 and begin - low >= 2:
         letter = buffer[at + 1] if next_byte == _SPACE and at + 1 < high else next_byte
-        if 65 <= letter & 0xDF <= 68:
+        if 65 <= letter & 0xDF <= 90:
             shapes |= NINO
+    if _is_grouped(sizes, marks, count):
+        shapes |= GROUPED
     if 7 <= sizes[0] <= 8:
         end = begin + sizes[0]
         if end < high and buffer[end] == _DASH:
@@ -105,6 +110,28 @@ def shapes_from(buffer, low, high, at):
         if end < high and 65 <= buffer[end] & 0xDF <= 90:
             shapes |= SPANISH
     return shapes, at
+
+
+@compiled
+def _is_grouped(sizes, marks, count):
+    """Wider than `national.GROUPED`, which decides."""
+    first = sizes[0]
+    if first == 17 or first == 18:
+        return True
+    if count < 2 or marks[0] == _SPACE or marks[0] == _COLON:
+        return False
+    second, third = sizes[1], sizes[2] if count > 2 else 0
+    if first == 6:
+        return 3 <= second <= 5 or second == 7 or (second == 2 and third == 4)
+    if first == 5:
+        return second == 7
+    if first == 3:
+        return second == 7 or (count >= 4 and second == third and 3 <= second <= 4 and sizes[3] == 2)
+    if first == 2 and second == 8:
+        return True
+    if first <= 2 and second == 3 and third == 3:
+        return count == 3 or marks[2] == _DASH
+    return (first == 1 and second == 4 and third == 5) or (first == 2 and third == 2 and count >= 5 and sizes[3] == 3)
 
 
 @compiled
@@ -129,7 +156,7 @@ def _cards(buffer, high, begin, sizes, marks, value, count):
 
     Blanks and dashes may stand between them; no letter and no dash with a digit may follow.
     """
-    if value[0] > 6:
+    if value[0] > 6 and value[0] != 8:
         return 0
     shapes, digits, longest, at = 0, 0, 0, begin
     for group in range(count):
@@ -165,7 +192,7 @@ def _is_issued(value, digits):
         return digits in (13, 16, 19)
     if first == 5:
         return digits == 16 or second in (0, 6, 7, 8)
-    return first == 6 and digits >= 16
+    return (first == 6 or first == 8) and digits >= 16
 
 
 @compiled
@@ -181,7 +208,7 @@ def _luhn(value, digits):
 
 @compiled
 def in_run(buffer, run, end):
-    """RUN if a national number of letters and digits may be in it: four digits, or digits between letters; no hash."""
+    """RUN if a national number of letters and digits may be in it: digits between letters, or many and few letters."""
     letters = digits = changes = 0
     before = 0
     for at in range(run, end):
@@ -191,6 +218,8 @@ def in_run(buffer, run, end):
         letters += kind == 2
         changes += kind != before
         before = kind
+    if digits >= 7 and 1 <= letters <= 2:
+        return RUN
     return RUN if digits >= 3 and letters >= 1 and changes >= 3 else 0
 
 

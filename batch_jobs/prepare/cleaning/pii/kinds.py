@@ -12,11 +12,14 @@ from functools import cache
 import numpy as np
 
 from batch_jobs.prepare.batches import Integers
-from batch_jobs.prepare.cleaning.pii import checking, shapes
+from batch_jobs.prepare.cleaning.pii import checking, national, shapes, tokens
 from batch_jobs.prepare.cleaning.pii.checking import Check, by_stdnum
 from tunesmith.contracts.preparation import PiiType
 
 BEFORE, AFTER = rb"(?<!\w)", rb"(?!\w)"
+ASSIGNED = rb"[\"'`\\\]}]{0,3}\s{0,4}(?::=|=>|={1,3}|:)\s{0,4}\\?[\"'`]?"
+"""What stands between the name of a value and the value, in configurations, programs and JSON within strings."""
+ANNOUNCED_ID = rb"(?<![\w.-])(?:[A-Za-z]{1,4}[ -]?)?\d(?:[ ./-]?\d){4,17}(?:[ -]?[A-Za-z]{1,2}\d?)?(?![\w]|[-.]\d)"
 LETTER = rb"[\xc3-\xd4][\x80-\xbf]"
 """A letter of two bytes: Latin with marks, Greek, Cyrillic (U+00C0 to U+053F)."""
 
@@ -30,7 +33,9 @@ class Kind:
     """Its group `value` is the value, or else all of it."""
     check: Check | None = None
     context: re.Pattern[bytes] | None = None
-    """Words of which one must stand in the 64 bytes before, unless the text has no words."""
+    """Words of which one must stand in the 64 bytes before, unless the text has no words (`alone`)."""
+    alone: Check | None = None
+    """What a value must be besides if the text has no words. None: such a text does not do."""
     after: re.Pattern[bytes] | None = None
     """Words that may announce it from behind."""
     announcing: int = 0
@@ -44,10 +49,12 @@ def _kind(
     check: Check | None = None,
     context: str | None = None,
     after: str | None = None,
+    until: str = "",
+    alone: Check | None = checking.is_any,
 ) -> Kind:
-    words = re.compile(rb"(?i)(?<![a-z])(?:" + context.encode() + rb")") if context else None
+    words = re.compile(rb"(?i)(?<![a-z])(?:" + context.encode() + rb")" + until.encode()) if context else None
     behind = re.compile(rb"(?i)[ ,(-]{1,3}(?:" + after.encode() + rb")" + AFTER) if after else None
-    return Kind(kind, shape, re.compile(pattern), check, words, behind, _announcing(context, after))
+    return Kind(kind, shape, re.compile(pattern), check, words, alone, behind, _announcing(context, after))
 
 
 _ANNOUNCED: dict[str, int] = {}
@@ -85,66 +92,49 @@ def _word(pattern: bytes) -> bytes:
 def kinds() -> tuple[Kind, ...]:
     """The most specific first: of two that overlap the earlier stays."""
     p = PiiType
+    token, header = tokens.patterns()
     return (
         # Secrets: the prefixes that their issuers document
         _kind(
             p.SECRET,
             shapes.BLOCK,
             rb"-----BEGIN (?:[A-Z0-9]{1,12} ){0,3}PRIVATE KEY(?: BLOCK)?-----"
-            rb"[^-]{0,16384}(?:-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----)?",
+            rb"(?:[^-]|-(?!----)){0,16384}(?:-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----)?",
         ),
-        _kind(p.SECRET, shapes.PREFIX, _word(rb"(?:AKIA|ASIA|ABIA|ACCA|AROA|AIDA)[A-Z2-7]{16}")),
-        _kind(p.SECRET, shapes.PREFIX, _word(rb"gh[pousr]_[A-Za-z0-9]{36,251}|github_pat_[A-Za-z0-9_]{22,255}")),
-        _kind(p.SECRET, shapes.PREFIX, _word(rb"xox[abeoprs]-[A-Za-z0-9-]{10,250}|xapp-\d-[A-Za-z0-9-]{10,250}")),
-        _kind(
-            p.SECRET,
-            shapes.PREFIX,
-            _word(rb"[srp]k_(?:live|test)_[A-Za-z0-9]{16,250}|whsec_[A-Za-z0-9+/=]{24,100}"),
-        ),
-        _kind(
-            p.SECRET, shapes.PREFIX, _word(rb"sk-(?:proj-|ant-|svcacct-|or-)?[A-Za-z0-9_-]{20,250}"), checking.is_random
-        ),
-        _kind(
-            p.SECRET,
-            shapes.PREFIX,
-            _word(rb"AIza[A-Za-z0-9_-]{35}|ya29\.[A-Za-z0-9_-]{20,250}|GOCSPX-[A-Za-z0-9_-]{28}"),
-        ),
-        _kind(p.SECRET, shapes.PREFIX, _word(rb"hf_[A-Za-z0-9]{30,60}|glpat-[A-Za-z0-9_-]{20,60}|npm_[A-Za-z0-9]{36}")),
-        _kind(p.SECRET, shapes.PREFIX, _word(rb"pypi-[A-Za-z0-9_-]{50,300}|dop_v1_[a-f0-9]{64}|SK[a-f0-9]{32}")),
-        _kind(p.SECRET, shapes.PREFIX, _word(rb"SG\.[A-Za-z0-9_-]{16,32}\.[A-Za-z0-9_-]{32,64}|key-[a-f0-9]{32}")),
+        _kind(p.SECRET, shapes.PREFIX, token, checking.is_token),
         _kind(
             p.SECRET,
             shapes.JWT,
-            BEFORE + rb"eyJ[A-Za-z0-9_-]{8,4000}\.eyJ[A-Za-z0-9_-]{8,4000}\.[A-Za-z0-9_-]{0,4000}",
+            rb"(?<![A-Za-z0-9])eyJ[A-Za-z0-9_-]{8,4000}\.eyJ[A-Za-z0-9_-]{8,4000}(?:\.[A-Za-z0-9_-]{0,4000})?",
         ),
-        _kind(p.SECRET, shapes.PREFIX, rb"https://hooks\.slack\.com/services/[A-Za-z0-9/_-]{20,80}"),
+        _kind(p.SECRET, shapes.PREFIX, header, checking.is_random),
         _kind(
             p.SECRET,
             shapes.ASSIGNMENT,
-            rb"(?i)(?:api|access|secret|private|auth|account|encryption|signing|client)[ _-]?(?:access[ _-]?)?"
-            rb"(?:key|token|secret)[\"']?[ ]{0,4}[:=][ ]{0,4}[\"']?(?P<value>[A-Za-z0-9_+/=.~-]{16,200})",
+            rb"(?i)(?:key|token|secret|auth)" + ASSIGNED + rb"(?P<value>[A-Za-z0-9_+/=.~-]{16,200})(?![\w(\[])",
             checking.is_random,
         ),
         _kind(
             p.SECRET,
             shapes.ASSIGNMENT,
-            rb"(?i)(?:password|passwd|pwd)[\"']?[ ]{0,4}[:=][ ]{0,4}[\"']?"
-            rb"(?P<value>[A-Za-z0-9!@#$%^&*_+/=.~-]{8,80}(?<![.]))(?![\w(\[])",
+            rb"(?i)(?:password|passwd|passphrase|pwd|_pass)"
+            + ASSIGNED
+            + rb"(?P<value>[A-Za-z0-9!@#$%^&*_+/=.~-]{8,80}(?<![.]))(?![\w(\[])",
             checking.is_password,
         ),
         _kind(
             p.URL_CREDENTIALS,
             shapes.URL_AUTH,
             rb"(?i)(?<![a-z0-9+.-])[a-z][a-z0-9+.-]{1,20}://[^\s/:@\"'<>]{0,100}:[^\s/@\"'<>]{1,200}@"
-            rb"[\w.:%\[\]-]{1,255}(?:/[^\s\"'<>)\x80-\xff]{0,200})?(?<![.,;:!?])",
+            rb"[\w.:%\[\],-]{1,255}(?:/[^\s\"'<>)\x80-\xff]{0,200})?(?<![.,;:!?])",
+            checking.is_url_with_password,
         ),
         _kind(
             p.EMAIL,
             shapes.EMAIL,
-            rb"(?<![\w.!#$%&*+/=?^`{|}~-])(?:[\w!#$%&*+/=?^`{|}~-]|" + LETTER + rb")"
-            rb"(?:[\w.!#$%&'*+/=?^`{|}~-]|" + LETTER + rb"){0,63}(?<!\.)@"
+            rb"(?<![\w.+-])(?:\w|" + LETTER + rb")(?:[\w.!#$%'+^~-]|" + LETTER + rb"){0,63}(?<!\.)@"
             rb"(?:(?:[A-Za-z0-9]|" + LETTER + rb")(?:[A-Za-z0-9-]|" + LETTER + rb"){0,62}(?<!-)\.){1,8}"
-            rb"(?:xn--[A-Za-z0-9-]{2,59}|(?:[A-Za-z]|" + LETTER + rb"){2,63})" + AFTER,
+            rb"(?:xn--[A-Za-z0-9-]{2,59}|(?:[A-Za-z]|" + LETTER + rb"){2,63})(?![A-Za-z0-9])",
         ),
         _kind(
             p.IBAN,
@@ -166,25 +156,25 @@ def kinds() -> tuple[Kind, ...]:
             "card|credit|debit|maestro|visa|payment|cc(?![a-z])",
         ),
         _kind(p.CRYPTO_ADDRESS, shapes.CRYPTO, _word(rb"0x[0-9a-fA-F]{40}")),
-        _kind(p.CRYPTO_ADDRESS, shapes.CRYPTO, _word(rb"[13][1-9A-HJ-NP-Za-km-z]{25,34}"), checking.is_base58_address),
+        _kind(p.CRYPTO_ADDRESS, shapes.CRYPTO, _word(rb"[1-9A-HJ-NP-Za-km-z]{26,36}"), checking.is_base58_address),
         _kind(
             p.CRYPTO_ADDRESS,
             shapes.CRYPTO,
-            _word(rb"(?:bc|BC|ltc|LTC|tb)1[a-zA-Z0-9]{25,87}"),
+            rb"(?i)" + _word(rb"(?:bc|bcrt|tb|ltc|tltc|addr|addr_test|stake|cosmos|osmo)1[a-z0-9]{25,110}"),
             checking.is_bech32_address,
         ),
         _kind(
             p.MAC_ADDRESS,
             shapes.MAC,
-            rb"(?<![\w:-])[0-9a-fA-F]{2}(?P<by>[:-])[0-9a-fA-F]{2}(?:(?P=by)[0-9a-fA-F]{2}){4}(?![\w]|[:-]\w)"
-            rb"|(?<![\w.])[0-9a-fA-F]{4}\.[0-9a-fA-F]{4}\.[0-9a-fA-F]{4}(?![\w]|\.\w)",
+            rb"(?<![\w:-])[0-9a-fA-F]{2}(?P<by>[:-])[0-9a-fA-F]{2}(?:(?P=by)[0-9a-fA-F]{2}){4}(?:(?P=by)[0-9a-fA-F]{2}){0,2}(?![\w]|[:-]\w)"
+            rb"|(?<![\w.])[0-9a-fA-F]{4}(?:\.[0-9a-fA-F]{4}){2,3}(?![\w]|\.\w)",
             checking.is_mac,
         ),
         _kind(
             p.IP_ADDRESS,
             shapes.IPV6,
             rb"(?<![\w:.])(?:[0-9a-fA-F]{1,4}|:)(?::[0-9a-fA-F]{0,4}){1,8}(?:[0-9]{1,3}(?:\.\d{1,3}){3}|(?:\.\d{1,3}){3})?"
-            rb"(?:%\w{1,16})?(?:/\d{1,3})?(?![\w:]|\.\d)",
+            rb"(?:%\w{1,16}(?:\.\w{1,8}){0,2})?(?:/\d{1,3})?(?![\w:]|\.\d)",
             checking.is_ipv6,
         ),
         _kind(p.IP_ADDRESS, shapes.IPV6, rb"(?<![\w:.])::(?:/\d{1,3})?(?![\w:.])", None, "ipv6|src|dst|unspecified"),
@@ -254,6 +244,20 @@ def kinds() -> tuple[Kind, ...]:
                 rb"[AC-HJKMNP-RT-Y0-9]\d-?[AC-HJKMNP-RT-Y]{2}\d\d"
             ),
         ),  # US Medicare beneficiary
+        _kind(
+            p.NATIONAL_ID,
+            shapes.GROUPED,
+            rb"(?<![\w.-])(?:"
+            + national.pattern(national.GROUPED, national.SNILS.pattern, national.KOREAN.pattern)
+            + rb")(?![\w]|[-.]\d)",
+            national.is_grouped,
+        ),
+        _kind(
+            p.NATIONAL_ID,
+            shapes.RUN,
+            rb"(?i)" + _word(national.pattern(national.CODED, *national.OTHERS_CODED)),
+            national.is_coded,
+        ),
         # Bare digits: the check digit alone agrees with one number in ten
         _kind(
             p.NATIONAL_ID,
@@ -313,11 +317,36 @@ def kinds() -> tuple[Kind, ...]:
             checking.is_ssn,
             "ssn|social.security|ss#|ss ?no",
         ),
+        _kind(
+            p.NATIONAL_ID,
+            shapes.NUMBER | shapes.RUN | shapes.NINO,
+            ANNOUNCED_ID,
+            national.is_announced,
+            national.WORDS,
+            until=national.UNTIL,
+            alone=national.is_known,
+        ),
+        _kind(
+            p.NATIONAL_ID,
+            shapes.NUMBER | shapes.RUN,
+            ANNOUNCED_ID,
+            national.is_announced_abroad,
+            "ssn|social.security|social.insurance",
+            until=national.UNTIL,
+            alone=None,
+        ),
+        _kind(
+            p.NATIONAL_ID,
+            shapes.NUMBER | shapes.RUN,
+            rb"(?<![\w.-])(?:\d{11,13}|[A-Za-z][1289]\d{8})(?![\w]|[-.]\d)",
+            national.is_known,
+            "id(?![a-z])|identi|resident|refugee",
+        ),
         # Telephones last: almost any digits may be one
         _kind(
             p.PHONE,
             shapes.PHONE_ABROAD,
-            rb"(?<![\w.+])(?<![\d][-/])(?:\+|(?<!\d )00)[1-9]\d{0,3}[ .-]?(?:\(\d{1,5}\)[ .-]?)?"
+            rb"(?<![\w.+])(?<![\d][-/])(?:\+|(?<!\d )(?<!\))(?<!\) )00)[1-9]\d{0,3}[ .-]?(?:\(\d{1,5}\)[ .-]?)?"
             rb"\d{1,5}(?:[ .\-/]?\d{1,5}){1,5}"
             rb"(?:,?[ ]?(?:x|ext\.?)[ ]?\d{1,6})?(?![\w])",
             checking.is_phone_by_context,
@@ -325,7 +354,7 @@ def kinds() -> tuple[Kind, ...]:
         _kind(
             p.PHONE,
             shapes.PHONE_BRACKETS,
-            rb"(?<![\w.])(?<![\d][-/])(?:\+?\d{1,3}[ .-]?)?\(\+?\d{1,5}\)[ .-]?\d{2,5}(?:[ .\-/]?\d{2,5}){0,4}"
+            rb"(?<![\w.])(?<![\d][-/])(?:\+?\d{1,3}[ .-]?|\+)?\(\+?\d{1,5}\)[ .\-/]{0,2}\d{2,5}(?:[ .\-/]?\d{2,5}){0,4}"
             rb"(?:,?[ ]?(?:x|ext\.?)[ ]?\d{1,6})?(?![\w]|[-.]\d)",
             checking.is_phone_by_context,
         ),
@@ -345,10 +374,12 @@ def kinds() -> tuple[Kind, ...]:
         _kind(
             p.PHONE,
             shapes.NUMBER,
-            rb"(?<![\w.])(?<![\d][-/])\d(?:[ .\-/]?\d){6,14}(?:,?[ ]?(?:x|ext\.?)[ ]?\d{1,6})?(?![\w]|[-.]\d)",
+            rb"(?<![\w.])(?<![\d][-/])\d(?:[ .\-/]?\d){5,14}(?:,?[ ]?(?:x|ext\.?)[ ]?\d{1,6})?(?![\w]|[-.]\d)",
             checking.is_phone_by_context,
-            r"phone|tele?(?![a-z])|telef|call|mobile|mobil|cell|fax|whats|sms|text (?:me|us)"
+            r"phone|tele?(?![a-z])|telef|telep|tlf|tfno|call|mobile|mobil|cell|celular|gsm|fax|whats|sms|text (?:me|us)"
+            "|anruf|rufnummer|appel|llam|chiam|puhelin|cep (?:no|tel)"
             "|dial|ring (?:me|us)|reach|hotline|contact|handy|answer|messages? to|registered",
             "office|fax|mobile|home|cell|work",
+            alone=checking.is_phone,
         ),
     )

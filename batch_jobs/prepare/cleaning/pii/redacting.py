@@ -18,6 +18,7 @@ from batch_jobs.prepare.canonical import Turn
 from batch_jobs.prepare.cleaning.pii.detector import Detector
 from batch_jobs.prepare.cleaning.pii.spans import Spans
 from batch_jobs.prepare.compiling import compiled
+from batch_jobs.prepare.lanes import copy_bytes
 from tunesmith.contracts.preparation import PiiType, RedactStyle
 
 USED = re.compile(rb"<([A-Z_]{2,20})_(\d{1,9})>")
@@ -200,11 +201,10 @@ def _gather(source, low, high, start: Integers, end: Integers, new, bounds, buff
     """Copy what lies between the spans, and the new bytes in their places."""
     at = 0
     for span in range(len(start)):
-        size = start[span] - low
-        buffer[at : at + size] = source[low : start[span]]
-        at += size
+        copy_bytes(source, low, buffer, at, start[span] - low)
+        at += start[span] - low
         size = bounds[span + 1] - bounds[span]
-        buffer[at : at + size] = new[bounds[span] : bounds[span + 1]]
+        copy_bytes(new, bounds[span], buffer, at, size)
         at += size
         low = end[span]
-    buffer[at:] = source[low:high]
+    copy_bytes(source, low, buffer, at, high - low)

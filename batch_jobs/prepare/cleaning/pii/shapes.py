@@ -7,6 +7,8 @@ CARD, SHORT_CARD, SSN, ITIN, IPV4, CPF, NIR, NINO, SPANISH = (1 << bit for bit i
 PHONE_ABROAD, PHONE_BRACKETS, PHONE_334, PHONE_ZERO = (1 << bit for bit in range(20, 24))
 NUMBER = 1 << 24
 """Seven digits and more, which are something only after a word that announces it."""
+GROUPED = 1 << 25
+"""Groups of digits as national numbers have them."""
 WORDS = 32
 """The bits from here on: words of which kind stand around (`kinds.announcing`)."""
 NO_ADDRESS = (9, 10, 11, 12, 13, 32, 34, 39, 47, 60, 62, 64)
