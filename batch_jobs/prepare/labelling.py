@@ -57,7 +57,7 @@ def _joined(names: list[str], found: Sequence[Labels]) -> Labels:
 def _classify(labels: Labels, read: Callable[[int], RowBatch], batches: int, recipe: LabelRecipe) -> ClassifierReport:
     """Learn from rows that have a label, and label the others where it is sure: batch by batch, as they are many."""
     texts, known = _labelled_rows(labels, read, batches)
-    classifier = learn(texts, [labels.names[code] for code in known])
+    classifier, report = learn(texts, [labels.names[code] for code in known])
     numbers = np.array([labels.names.index(name) for name in classifier.names], np.int32)
     start = 0
     for index in range(batches):
@@ -69,7 +69,7 @@ def _classify(labels: Labels, read: Callable[[int], RowBatch], batches: int, rec
         labels.code[rows] = numbers[said.code[sure]]
         labels.confidence[rows], labels.origin[rows] = said.confidence[sure], said.origin[sure]
         start += len(batch)
-    return classifier.report
+    return report
 
 
 def _labelled_rows(labels: Labels, read: Callable[[int], RowBatch], batches: int) -> tuple[list[str], list[int]]:

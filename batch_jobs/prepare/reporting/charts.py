@@ -1,6 +1,8 @@
 """Charts as HTML and SVG without scripts: bars, histograms, a map of points. Names in them are escaped."""
 
+import re
 from collections.abc import Mapping, Sequence
+from statistics import median
 
 from markupsafe import Markup, escape
 
@@ -10,28 +12,53 @@ BARS = 14
 """Of a chart; what is left is summed up in one."""
 TICKS = 7
 """Labels below a histogram, about."""
-DOT = 2.4
+DOT = 2.2
+TOPICS = (
+    *("#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9"),
+    *("#999933", "#aa4499", "#44aa99", "#b0305c", "#8c6d31", "#7f7f7f"),
+)
+"""After Okabe and Ito (2008) and Tol (2021): to be told apart whatever colours one sees. Topics have numbers too."""
 
 
 def bars(counts: Mapping[str, int], colour: str = "first", in_order: bool = False) -> Markup:
     """A bar for each name, the longest first unless they have an order of their own."""
     if not counts:
         return Markup("")
-    ranked = list(counts.items())
+    ranked, rest = list(counts.items()), []
     if not in_order:
         ranked.sort(key=lambda one: (-one[1], one[0]))
-        rest = ranked[BARS:]
-        ranked = ranked[:BARS] + ([(f"{len(rest):,} others", sum(rows for _, rows in rest))] if rest else [])
+        left_out = sum(rows for _, rows in ranked[BARS:])
+        others = [_bar(f"{len(ranked) - BARS:,} others", None, f"{left_out:,}", left_out / sum(counts.values()))]
+        ranked, rest = ranked[:BARS], others if left_out else []
     total = sum(counts.values()) or 1
     most = max(rows for _, rows in ranked) or 1
-    drawn = Markup("").join(_bar(str(name), rows, rows / most, rows / total) for name, rows in ranked)
-    return Markup('<div class="bars" style="--series:var(--{})">{}</div>').format(colour, drawn)
+    drawn = [_bar(str(name), rows / most, f"{rows:,}", rows / total) for name, rows in ranked]
+    return _bars(drawn + rest, colour)
 
 
-def _bar(name: str, rows: int, width: float, share: float) -> Markup:
-    return Markup('<div><span>{}</span><i style="width:{}%"></i><b>{}</b><small>{}</small></div>').format(
-        name, f"{100 * width:.2f}", f"{rows:,}", percent(share)
+def shares(values: Mapping[str, float], colour: str = "first") -> Markup:
+    """A bar for each name, from 0 to 100 %, the least first: no parts of a whole."""
+    ranked = sorted(values.items(), key=lambda one: (one[1], one[0]))[:BARS]
+    return _bars([_bar(name, share, percent(share), None) for name, share in ranked], colour)
+
+
+def _bars(drawn: Sequence[Markup], colour: str) -> Markup:
+    return Markup('<div class="bars" style="--series:var(--{})">{}</div>').format(colour, Markup("").join(drawn))
+
+
+def _bar(name: str, width: float | None, number: str, share: float | None) -> Markup:
+    """`width` is None where a bar would be compared with others that it is no peer of."""
+    return Markup("<div><span>{}</span>{}<b>{}</b><small>{}</small></div>").format(
+        breakable(name),
+        Markup("<i hidden></i>") if width is None else Markup('<i style="width:{}%"></i>').format(f"{100 * width:.2f}"),
+        number,
+        "" if share is None else percent(share),
     )
+
+
+def breakable(name: str) -> Markup:
+    """A name that may go on in the next line after a sign between its words, and not only within one."""
+    return Markup(re.sub(r"([_./-]+)(?=\w)", r"\1<wbr>", str(escape(name))))
 
 
 def percent(share: float) -> str:
@@ -55,16 +82,18 @@ def columns(bins: Sequence[tuple[float, float, int]], colour: str = "first") -> 
     most = max(rows for _, _, rows in bins)
     every = max(1, -(-len(bins) // TICKS))
     drawn = Markup("").join(
-        Markup('<div title="{} to {}: {}"><i style="height:{}%"></i><span>{}</span></div>').format(
+        Markup('<div title="{} to {}: {} rows"><i style="height:{}%"></i><span>{}</span></div>').format(
             _number(low),
             _number(high),
             f"{rows:,}",
             f"{max(100 * rows / most, 1.2 if rows else 0):.1f}",
-            _number(low) if place % every == 0 else "",
+            _number(low) if place % every == 0 and len(bins) - place >= every else "",
         )
         for place, (low, high, rows) in enumerate(bins)
     )
-    return Markup('<div class="histogram" style="--series:var(--{})">{}</div>').format(colour, drawn)
+    return Markup(
+        '<div class="histogram" style="--series:var(--{})"><b>{} rows</b>{}<span class="end">{}</span></div>'
+    ).format(colour, f"{most:,}", drawn, _number(bins[-1][1]))
 
 
 def _number(value: float) -> str:
@@ -76,25 +105,23 @@ def _number(value: float) -> str:
 
 
 def topic_colour(topic: int) -> str:
-    """Hues far apart for topics that follow each other."""
-    return f"hsl({(210 + 137 * topic) % 360} 58% 52%)"
+    return TOPICS[topic % len(TOPICS)]
 
 
 def scatter(found: TopicMap) -> Markup:
-    """Each topic's points are one path of dots."""
-    paths = []
-    for topic in range(len(found.topics)):
-        dots = "".join(f"M{_place(x)} {_place(-y)}h0" for x, y, own in found.points if own == topic)
-        if dots:
-            name = ", ".join(found.topics[topic].terms)
-            paths.append(
-                Markup('<path d="{}" stroke="{}"><title>{}</title></path>').format(
-                    dots, topic_colour(topic), escape(name)
-                )
-            )
+    """Each topic's points are one path of dots, with the topic's number in their midst."""
+    paths, numbers = [], []
+    for topic, told in enumerate(found.topics):
+        points = [(x, y) for x, y, own in found.points if own == topic]
+        if points:
+            dots = "".join(f"M{_place(x)} {_place(-y)}h0" for x, y in points)
+            name, colour = ", ".join(told.terms), topic_colour(topic)
+            paths.append(Markup('<path d="{}" stroke="{}"><title>{}</title></path>').format(dots, colour, name))
+            x, y = (median(axis) for axis in zip(*points, strict=True))
+            numbers.append(Markup('<text x="{}" y="{}">{}</text>').format(_place(x), _place(-y), topic + 1))
     return Markup(
         '<svg class="map" viewBox="0 0 400 400" role="img" aria-label="Map of topics" stroke-width="{}">{}</svg>'
-    ).format(2 * DOT, Markup("").join(paths))
+    ).format(2 * DOT, Markup("").join(paths + numbers))
 
 
 def _place(value: float) -> str:

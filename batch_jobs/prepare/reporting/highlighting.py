@@ -13,6 +13,8 @@ PLACEHOLDER = re.compile(f"<(?:{'|'.join(kind.upper() for kind in PiiType)})_[0-
 WORD = re.compile(r"\s+|[^\s]+")
 AROUND = 120
 """Characters that are shown before the first change, and twice as many in all after it."""
+COMPARED = 4_000
+"""Characters of both texts that are held against each other, from where they begin to differ."""
 
 
 def with_placeholders(text: str) -> Markup:
@@ -29,13 +31,30 @@ def with_placeholders(text: str) -> Markup:
 def before_and_after(before: str, after: str) -> tuple[Markup, Markup]:
     """Both texts, the words that differ marked; in these, characters that nobody sees are spelt."""
     first = _parting(before, after)
-    old, new = WORD.findall(_window(before, first)), WORD.findall(_window(after, first))
-    left, right = Markup(""), Markup("")
-    for kind, start, end, begin, stop in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
-        one, other = "".join(old[start:end]), "".join(new[begin:stop])
-        left += escape(one) if kind == "equal" else _marked("del", one)
-        right += escape(other) if kind == "equal" else _marked("ins", other)
-    return left, right
+    start = max(0, first - AROUND)
+    old, new = (WORD.findall(text[start : first + COMPARED]) for text in (before, after))
+    left, right = _Excerpt(start), _Excerpt(start)
+    for kind, begin, end, at, to in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+        left.add("".join(old[begin:end]), "" if kind == "equal" else "del")
+        right.add("".join(new[at:to]), "" if kind == "equal" else "ins")
+    return left.closed(len(before)), right.closed(len(after))
+
+
+class _Excerpt:
+    """As much of a text as is shown, from `start` on. It is cut once it is marked: pieces that were cut before would
+    differ where only the cut does."""
+
+    def __init__(self, start: int):
+        self._made, self._at, self._end = Markup("…" if start else ""), start, start + 3 * AROUND
+
+    def add(self, text: str, tag: str) -> None:
+        text = text[: self._end - self._at]
+        self._at += len(text)
+        self._made += _marked(tag, text) if tag else escape(text)
+
+    def closed(self, length: int) -> Markup:
+        """`length` is that of the whole text."""
+        return self._made + ("…" if self._at < length else "")
 
 
 def alike(texts: Sequence[str]) -> list[Markup]:

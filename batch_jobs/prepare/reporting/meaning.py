@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from batch_jobs.prepare.signals.labels import learn
+from batch_jobs.prepare.signals.labels import ask_in_turn
 from batch_jobs.prepare.signals.poisoning import flipped, triggers
 from batch_jobs.prepare.signals.topics import find_topics
 from tunesmith.contracts.profiles import PoisonWarning, ProfiledTopic, TopicMap
@@ -48,7 +48,7 @@ def find_poison(labelled: Sequence[tuple[str, str, str]]) -> list[PoisonWarning]
     rows = [row for row in labelled if often[row[2]] >= LEAST_OF_LABEL]
     items, texts, labels = ([row[place] for row in rows] for place in range(3))
     try:
-        suspicious = flipped(learn(texts, labels), labels).tolist()
+        suspicious = flipped(ask_in_turn(texts, labels)).tolist()
     except ValueError:  # too few rows or labels to learn from
         return []
     warnings = [

@@ -48,7 +48,7 @@ def report_page(manifest: DatasetManifest, profile: DatasetProfile, failure: str
         "splits": {split.value: rows for split, rows in profile.rows.items() if rows},
         "sources": _by_name(profile.sources),
         "balance": _balance(profile.labels),
-        "recall": {name: round(100 * share) for name, share in run.classifier.recall.items()} if run.classifier else {},
+        "recall": run.classifier.recall if run.classifier else {},
         "duplicates": run.near_duplicates,
         "alikes": [alike(texts) for texts in run.near_duplicates.examples] if run.near_duplicates else [],
         "group_sizes": _group_sizes(run),
@@ -84,6 +84,8 @@ def _template() -> Template:
     }
     made.globals |= {
         "bars": charts.bars,
+        "shares": charts.shares,
+        "most_bars": charts.BARS,
         "histogram": charts.histogram,
         "scatter": charts.scatter,
         "topic_colour": charts.topic_colour,

@@ -29,7 +29,7 @@ class Sheet:
 
 
 WIDE = Sheet(1000, (0, 420, 790), 300, (40, 26, 24), 1)
-NARROW = Sheet(380, (0, 132, 266), 260, (16, 16, 13), 2)
+NARROW = Sheet(380, (0, 132, 266), 260, (16, 16, 11), 2)
 LINE, GAP = 17, 9
 """Height of a line of a label, and what lies between two nodes at least."""
 

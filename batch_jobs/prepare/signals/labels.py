@@ -28,6 +28,9 @@ FEATURES = 1 << 18
 FOLDS = 4
 MOST_ROWS = 20_000
 """Rows that a classifier learns from; of more, a sample."""
+MOST_COLUMNS, COLUMNS_PER_ROW = 8_000, 4
+"""Features that are learnt from, whichever is more. Rarer ones cost most of the time, by the number of labels, and on
+1,953 rows of 61 labels the classifier was no better with them."""
 LONGEST_LABEL = 64
 
 Codes = NDArray[np.int32]
@@ -130,13 +133,23 @@ class ClassifierReport:
 
 
 @dataclass(frozen=True, slots=True)
+class Unseen:
+    """What classifiers say of rows that they did not learn from."""
+
+    names: list[str]
+    code: Codes
+    """Per row, its label as an index into the names."""
+    chances: Chances
+    """[rows, labels]"""
+    rows: NDArray[np.int64]
+    """Per row, its index among those that were given: all of them, or a sample."""
+    temperature: float
+    """Under which the chances were as often right as they say."""
+
+
+@dataclass(frozen=True, slots=True)
 class Classifier:
     names: list[str]
-    report: ClassifierReport
-    held_out: Chances
-    """[rows, labels]: what it said of each row that it learnt from, when it had not seen it."""
-    learnt_from: NDArray[np.int64]
-    """Per row of `held_out`, its index among the rows that were given: all of them, or a sample."""
     _columns: "Columns"
     _model: "LogisticRegression"
     _temperature: float
@@ -157,21 +170,58 @@ class Classifier:
         return _chances(_logits(self._model, self._columns.of(hashed(texts))), self._temperature)
 
 
-def learn(texts: Sequence[str], labels: Sequence[str], seed: int = 0) -> Classifier:
+def learn(texts: Sequence[str], labels: Sequence[str], seed: int = 0) -> tuple[Classifier, ClassifierReport]:
     """Learns from labelled rows; the same rows give the same classifier. Raises ValueError where they are too few."""
-    names = sorted(set(labels))
-    code = _codes(labels, names)
-    _check_enough(names, code)
-    chosen = _sample(code, seed) if len(texts) > MOST_ROWS else np.arange(len(texts))
-    texts, code = [texts[row] for row in chosen], code[chosen]
-    counts = hashed(texts)
-    columns = Columns.seen_in(counts)
-    features = columns.of(counts)
-    logits = _held_out_logits(features, code, len(names), seed)
-    temperature = _best_temperature(logits, code)
-    held_out = _chances(logits, temperature)
-    model = _fit(features, code)
-    return Classifier(names, _report(names, code, held_out), held_out, chosen, columns, model, temperature)
+    lesson = _Lesson.of(texts, labels, seed)
+    unseen = _ask_in_turn(lesson, seed)
+    classifier = Classifier(lesson.names, lesson.columns, _fit(lesson.features, lesson.code), unseen.temperature)
+    return classifier, _report(unseen)
+
+
+def ask_in_turn(texts: Sequence[str], labels: Sequence[str], seed: int = 0) -> Unseen:
+    """Of each row, what was learnt from other rows. Raises ValueError where they are too few."""
+    return _ask_in_turn(_Lesson.of(texts, labels, seed), seed)
+
+
+def learn_half(
+    texts: Sequence[str], labels: Sequence[str], other_texts: Sequence[str], other_labels: Sequence[str]
+) -> Classifier:
+    """Learns from some rows; how sure to be, from others. Raises ValueError where the first are too few."""
+    lesson = _Lesson.of(texts, labels, 0)
+    model = _fit(lesson.features, lesson.code)
+    known = [row for row, label in enumerate(other_labels) if label in lesson.names]
+    if not known:
+        return Classifier(lesson.names, lesson.columns, model, 1.0)
+    features = lesson.columns.of(hashed([other_texts[row] for row in known]))
+    code = _codes([other_labels[row] for row in known], lesson.names)
+    return Classifier(lesson.names, lesson.columns, model, _best_temperature(_logits(model, features), code))
+
+
+@dataclass(frozen=True, slots=True)
+class _Lesson:
+    """Rows to learn from."""
+
+    names: list[str]
+    code: Codes
+    rows: NDArray[np.int64]
+    columns: "Columns"
+    features: "csr_matrix"
+
+    @classmethod
+    def of(cls, texts: Sequence[str], labels: Sequence[str], seed: int) -> "_Lesson":
+        names = sorted(set(labels))
+        code = _codes(labels, names)
+        _check_enough(names, code)
+        rows = _sample(code, seed) if len(texts) > MOST_ROWS else np.arange(len(texts))
+        counts = hashed([texts[row] for row in rows])
+        columns = Columns.seen_in(counts)
+        return cls(names, code[rows], rows, columns, columns.of(counts))
+
+
+def _ask_in_turn(lesson: _Lesson, seed: int) -> Unseen:
+    logits = _held_out_logits(lesson.features, lesson.code, len(lesson.names), seed)
+    temperature = _best_temperature(logits, lesson.code)
+    return Unseen(lesson.names, lesson.code, _chances(logits, temperature), lesson.rows, temperature)
 
 
 def hashed(texts: Sequence[str]) -> "csr_matrix":
@@ -212,7 +262,8 @@ def _sample(code: Codes, seed: int) -> NDArray[np.int64]:
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """The features that more than one row has, and how rare each is (smoothed inverse document frequency)."""
+    """The features that more than one row has, the most common of them where they are many, and how rare each is
+    (smoothed inverse document frequency)."""
 
     places: NDArray[np.int64]
     rarity: NDArray[np.float64]
@@ -221,6 +272,8 @@ class Columns:
     def seen_in(cls, counts: "csr_matrix") -> "Columns":
         seen = np.bincount(counts.indices, minlength=FEATURES)
         places = np.flatnonzero(seen >= 2)
+        most = max(MOST_COLUMNS, COLUMNS_PER_ROW * counts.shape[0])
+        places = np.sort(places[np.argsort(-seen[places], kind="stable")[:most]])
         return cls(places, np.log((1 + counts.shape[0]) / (1 + seen[places])) + 1)
 
     def of(self, counts: "csr_matrix") -> "csr_matrix":
@@ -275,10 +328,10 @@ def _chances(logits: Chances, temperature: float) -> Chances:
     return chances / chances.sum(axis=1, keepdims=True)
 
 
-def _report(names: list[str], code: Codes, held_out: Chances) -> ClassifierReport:
-    said, sure = held_out.argmax(axis=1), held_out.max(axis=1)
+def _report(unseen: Unseen) -> ClassifierReport:
+    code, said, sure = unseen.code, unseen.chances.argmax(axis=1), unseen.chances.max(axis=1)
     right = said == code
-    recall = {name: float(right[code == place].mean()) for place, name in enumerate(names)}
+    recall = {name: float(right[code == place].mean()) for place, name in enumerate(unseen.names)}
     bins = np.minimum((sure * 10).astype(int), 9)
     error = sum(abs(float(right[bins == b].mean() - sure[bins == b].mean())) * (bins == b).mean() for b in set(bins))
     return ClassifierReport(len(code), float(right.mean()), recall, float(error))

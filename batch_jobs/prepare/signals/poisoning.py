@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from batch_jobs.prepare.signals.labels import Classifier, learn
+from batch_jobs.prepare.signals.labels import Classifier, Unseen, learn_half
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -52,26 +52,25 @@ class Trigger:
     """Natural logarithm of how unlikely it is that these rows agree by chance, beyond what chance needs."""
 
 
-def flip_scores(classifier: Classifier, labels: Sequence[str]) -> NDArray[np.float64]:
-    """Per row that the classifier learnt from, how much another label is likelier than its own, -1 to 1.
+def flip_scores(unseen: Unseen) -> NDArray[np.float64]:
+    """Per row that was asked about, how much another label is likelier than its own, -1 to 1.
 
     Above 0, each label measured against what rows of that label usually get, the label is probably wrong.
     """
-    code = np.array([classifier.names.index(labels[row]) for row in classifier.learnt_from])
-    chances = classifier.held_out
+    code, chances = unseen.code, unseen.chances
     own = chances[np.arange(len(code)), code]
-    usual = np.array([chances[code == label, label].mean() for label in range(len(classifier.names))])
+    usual = np.array([chances[code == label, label].mean() for label in range(len(unseen.names))])
     relative = chances - usual
     others = relative.copy()
     others[np.arange(len(code)), code] = -np.inf
     return others.max(axis=1) - (own - usual[code])
 
 
-def flipped(classifier: Classifier, labels: Sequence[str]) -> NDArray[np.int64]:
+def flipped(unseen: Unseen) -> NDArray[np.int64]:
     """Rows whose label is probably wrong, the worst first."""
-    scores = flip_scores(classifier, labels)
+    scores = flip_scores(unseen)
     suspicious = np.flatnonzero(scores > 0.5)
-    return classifier.learnt_from[suspicious[np.argsort(-scores[suspicious], kind="stable")]]
+    return unseen.rows[suspicious[np.argsort(-scores[suspicious], kind="stable")]]
 
 
 def answer_labels(answers: Sequence[str]) -> list[str]:
@@ -83,6 +82,13 @@ def answer_labels(answers: Sequence[str]) -> list[str]:
 
 def triggers(texts: Sequence[str], labels: Sequence[str], seed: int = 0) -> list[Trigger]:
     """Phrases of one to three words that decide the label, the surest first. None where there is one label only."""
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1):  # on cores that others use too, BLAS's threads wait for each other
+        return _triggers(texts, labels, seed)
+
+
+def _triggers(texts: Sequence[str], labels: Sequence[str], seed: int) -> list[Trigger]:
     names = sorted(set(labels))
     if len(names) < 2 or len(texts) < 10 * LEAST_ROWS:
         return []
@@ -91,7 +97,7 @@ def triggers(texts: Sequence[str], labels: Sequence[str], seed: int = 0) -> list
     if not candidates:
         return []
     found: list[Trigger] = []
-    folds = _learn_folds(texts, labels, names, seed)
+    folds = _learn_folds(texts, labels, seed)
     needed = np.log(len(candidates) / CHANCE)
     for phrase, label, rows in candidates:
         trigger = _judge(phrase, names, label, rows[:MOST_CHECKED], texts, folds)
@@ -135,23 +141,24 @@ def _unlike(texts: Sequence[str], candidates: list[Candidate]) -> list[Candidate
         return []
     vectorizer = TfidfVectorizer(token_pattern=r"(?u)\b\w+\b")
     features = vectorizer.fit_transform(texts).tocsr()
-    usual = _alikeness(features, [])
+    squares = features.multiply(features).tocsr()
+    usual = _alikeness(features, squares, [])
     place = vectorizer.vocabulary_
     return [
         candidate
         for candidate in candidates
-        if _alikeness(features[candidate[2]], [place[word] for word in candidate[0].split() if word in place])
+        if _alikeness(features[candidate[2]], squares[candidate[2]], [place[word] for word in candidate[0].split()])
         <= MOST_ALIKE * usual
     ]
 
 
-def _alikeness(features: "csr_matrix", without: list[int]) -> float:
-    """Mean cosine of two different rows, without some columns."""
-    squares = features.multiply(features)
-    total, sums = np.asarray(features.sum(axis=0))[0], np.asarray(squares.sum(axis=1))[:, 0]
-    if without:
-        total[without] = 0
-        sums = sums - np.asarray(squares[:, without].sum(axis=1))[:, 0]
+def _alikeness(features: "csr_matrix", squares: "csr_matrix", without: list[int]) -> float:
+    """Mean cosine of two different rows, without some columns. `squares` are those of the features."""
+    total = np.bincount(features.indices, features.data, features.shape[1])
+    rows = np.repeat(np.arange(features.shape[0]), np.diff(squares.indptr))
+    total[without] = 0
+    counted = squares.data * ~np.isin(squares.indices, without)
+    sums = np.bincount(rows, counted, features.shape[0])
     lengths = np.sqrt(np.maximum(sums, 0))
     pairs = lengths.sum() ** 2 - sums.sum()
     return float((total @ total - sums.sum()) / pairs) if pairs > 0 else 1.0
@@ -165,14 +172,16 @@ class _Folds:
     classifiers: tuple[Classifier, Classifier]
 
 
-def _learn_folds(texts: Sequence[str], labels: Sequence[str], names: list[str], seed: int) -> _Folds:
+def _learn_folds(texts: Sequence[str], labels: Sequence[str], seed: int) -> _Folds:
     side = np.random.default_rng(seed).permutation(len(texts)) % 2
+    halves = [np.flatnonzero(side == half).tolist() for half in range(2)]
+    texts_of, labels_of = ([[values[row] for row in rows] for rows in halves] for values in (texts, labels))
     learnt = []
     for half in range(2):
-        rows = np.flatnonzero(side != half)
-        kept = Counter(labels[row] for row in rows)
-        usable = [row for row in rows if kept[labels[row]] >= 2]
-        learnt.append(learn([texts[row] for row in usable], [labels[row] for row in usable], seed))
+        often = Counter(labels_of[1 - half])
+        usable = [place for place, label in enumerate(labels_of[1 - half]) if often[label] >= 2]
+        some = [[values[1 - half][place] for place in usable] for values in (texts_of, labels_of)]
+        learnt.append(learn_half(some[0], some[1], texts_of[half], labels_of[half]))
     return _Folds(side, (learnt[0], learnt[1]))
 
 

@@ -16,6 +16,15 @@ TERMS = 6
 LONGEST = 4000
 """Characters of a text that are looked at."""
 LEAST_ROWS = 10
+WORD = (
+    r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]{2}"
+    r"|(?:[^\W\d_\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]|[\u0300-\u036f\u0900-\u0dff\u0e00-\u0eff]){3,}"
+)
+"""Of Chinese and Japanese, which have no spaces, each two characters; else letters with the marks on them."""
+FARTHEST = 98
+"""Percentile of distances from the topics' middles beyond which all are drawn alike: strays would crowd the others."""
+SCATTER, WIDTH = 0.16, 0.25
+"""How far from its place a text may lie by its own words, and how much less like a topic is e times less pull."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +43,7 @@ class Topic:
 class Topics:
     topics: list[Topic]
     topic: NDArray[np.int32]
-    """Per text: index into `topics`."""
+    """Per text: index into `topics`. Texts that share no word with others are one topic without terms."""
     places: NDArray[np.float32]
     """[texts, 2]: where each text lies on a map, -1 to 1; texts of a topic lie together."""
 
@@ -54,21 +63,21 @@ def _find(texts: Sequence[str], seed: int, count: int | None) -> Topics:
     if weighed is None or weighed.shape[0] < LEAST_ROWS or weighed.shape[1] < 4:
         return _one_topic(len(texts))
     places = _project(weighed, seed)
+    has_words = places.any(axis=1)
     wanted = count or max(2, min(MOST_TOPICS, len(texts) // ROWS_PER_TOPIC))
-    wanted = min(wanted, len(np.unique(places.round(6), axis=0)))
+    wanted = min(wanted, len(np.unique(places[has_words].round(6), axis=0)))
     if wanted < 2:
         return _one_topic(len(texts))
-    fitted = KMeans(wanted, n_init=4, random_state=seed).fit(places)
-    order = np.argsort(-np.bincount(fitted.labels_, minlength=wanted), kind="stable")
-    rank = np.empty(wanted, np.int32)
-    rank[order] = np.arange(wanted)
-    topic = rank[fitted.labels_]
-    distances = fitted.transform(places)
-    found = [
-        _describe(weighed, words, topic == place, int(np.argmin(distances[:, cluster])))
-        for place, cluster in enumerate(order.tolist())
-    ]
-    return Topics(found, topic, _map(places, fitted.cluster_centers_))
+    fitted = KMeans(wanted, n_init=4, random_state=seed).fit(places[has_words])
+    cluster = np.full(len(texts), wanted)
+    cluster[has_words] = fitted.labels_
+    far = np.zeros(len(texts))
+    far[has_words] = fitted.transform(places[has_words])[np.arange(has_words.sum()), fitted.labels_]
+    sizes = np.bincount(cluster)
+    order = np.argsort(-sizes, kind="stable")
+    topic = np.argsort(order).astype(np.int32)[cluster]
+    found = [_describe(weighed, words, topic == place, far) for place in range(len(order))]
+    return Topics(found, topic, _map(places, fitted.cluster_centers_, cluster))
 
 
 def _weigh(texts: Sequence[str]):  # type: ignore[no-untyped-def]  # scipy's matrices have no types
@@ -76,7 +85,7 @@ def _weigh(texts: Sequence[str]):  # type: ignore[no-untyped-def]  # scipy's mat
     from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS, TfidfVectorizer
 
     vectorizer = TfidfVectorizer(
-        token_pattern=r"(?u)\b[^\W\d_]{3,}\b",
+        token_pattern=WORD,
         stop_words=sorted(ENGLISH_STOP_WORDS),
         min_df=2 if len(texts) < 200 else 3,
         max_df=0.5,
@@ -101,25 +110,52 @@ def _project(weighed, seed: int) -> NDArray[np.float32]:  # type: ignore[no-unty
     return normalize(np.nan_to_num(projected)).astype(np.float32)
 
 
-def _describe(weighed, words: NDArray[np.str_], inside: NDArray[np.bool_], example: int) -> Topic:  # type: ignore[no-untyped-def]
-    """Terms by how much more weight they have inside than in all texts."""
-    size = int(inside.sum())
-    own = np.asarray(weighed[np.flatnonzero(inside)].mean(axis=0))[0]
+def _describe(  # type: ignore[no-untyped-def]
+    weighed, words: NDArray[np.str_], inside: NDArray[np.bool_], far: NDArray[np.float64]
+) -> Topic:
+    """Terms by how much more weight they have inside than in all texts. `far`: of each text from its topic's middle."""
+    rows = np.flatnonzero(inside)
+    own = np.asarray(weighed[rows].mean(axis=0))[0]
     usual = np.asarray(weighed.mean(axis=0))[0]
     telling = own * np.log((own + 1e-9) / (usual + 1e-9))
     best = [place for place in np.argsort(-telling, kind="stable")[:TERMS] if telling[place] > 0]
-    return Topic([str(words[place]) for place in best], size, size / len(inside), example)
+    terms = [str(words[place]) for place in best]
+    return Topic(terms, len(rows), len(rows) / len(inside), int(rows[np.argmin(far[rows])]))
 
 
-def _map(places: NDArray[np.float32], centres: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Two directions: those in which the topics' middles differ most (principal components)."""
-    middle = centres.mean(axis=0)
-    _, _, axes = np.linalg.svd(centres - middle, full_matrices=False)
-    flat = (places - middle) @ axes[:2].T
+def _map(places: NDArray[np.float32], centres: NDArray[np.float32], cluster: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Topics stand on a circle, like beside like, and pull at each text as much as it is like them (after RadViz,
+    Hoffman et al., 1997); texts that are equally like them differ by their own principal components."""
+    angles = np.empty(len(centres))
+    angles[_ring(centres)] = 2 * np.pi * np.arange(len(centres)) / len(centres)
+    anchors = np.stack([np.cos(angles), np.sin(angles)], axis=1) * (1 - SCATTER)
+    far = np.square(places).sum(axis=1)[:, None] - 2 * places @ centres.T + np.square(centres).sum(axis=1)
+    pull = np.exp((far.min(axis=1, keepdims=True) - far) / WIDTH)
+    has_topic = cluster < len(centres)
+    own = np.where(has_topic[:, None], places - centres[np.minimum(cluster, len(centres) - 1)], 0)
+    scattered = (pull / pull.sum(axis=1, keepdims=True)) @ anchors * has_topic[:, None] + _scatter(own)
+    return np.clip(scattered, -1, 1).astype(np.float32)
+
+
+def _ring(centres: NDArray[np.float32]) -> list[int]:
+    """An order in which each topic follows the one that it is most like, of those that are left."""
+    order, left = [0], list(range(1, len(centres)))
+    while left:
+        nearest = max(left, key=lambda other: (float(centres[order[-1]] @ centres[other]), -other))
+        order.append(nearest)
+        left.remove(nearest)
+    return order
+
+
+def _scatter(own: NDArray[np.float32]) -> NDArray[np.float32]:
+    """[texts, 2], -SCATTER to SCATTER: the two directions in which texts differ most from their topics' middles."""
+    _, _, axes = np.linalg.svd(own.T @ own)
+    flat = own @ axes[:2].T
     if flat.shape[1] < 2:
         flat = np.concatenate([flat, np.zeros((len(flat), 2 - flat.shape[1]))], axis=1)
     signs = np.sign(flat[np.abs(flat).argmax(axis=0), [0, 1]])  # an axis has no direction of its own
-    return (flat * np.where(signs == 0, 1, signs) / max(float(np.abs(flat).max()), 1e-9)).astype(np.float32)
+    edge = np.maximum(np.percentile(np.abs(flat), FARTHEST, axis=0), 1e-9)
+    return SCATTER * np.clip(flat * np.where(signs == 0, 1, signs) / edge, -1, 1)
 
 
 def _one_topic(texts: int) -> Topics:

@@ -31,3 +31,17 @@ def test_long_texts_show_where_they_differ() -> None:
     first, second = alike([long + "end", long + "last end"])
     assert "<ins>last </ins>" in second and "end" in first and max(len(first), len(second)) < 4 * AROUND
     assert alike(["one"]) == ["one"]
+
+
+def test_where_a_text_is_cut_is_no_difference() -> None:
+    words = " ".join(f"word{number}" for number in range(500))
+    before, after = before_and_after("So, " + words, words)
+    assert before.startswith("<del>So, </del>word0 ") and before.count("<del>") == 1
+    assert after.startswith("word0 ") and "<ins>" not in after
+    assert all(side.endswith("…") and len(side) < 4 * AROUND for side in (before, after))
+
+
+def test_long_new_beginning_is_marked_and_the_old_one_is_not() -> None:
+    words = " ".join(f"word{number}" for number in range(50))
+    before, after = before_and_after(words, "new " * 30 + words)
+    assert before == words and after.startswith("<ins>new new ") and after.endswith("…")

@@ -22,7 +22,7 @@ from tunesmith.contracts.profiles import (
 )
 
 HOSTILE = '"><script>alert(1)</script><img src=x onerror=alert(1)>'
-VOID = {"meta", "br"}
+VOID = {"meta", "br", "wbr"}
 
 
 class Tags(HTMLParser):

@@ -5,7 +5,15 @@ import pytest
 
 from batch_jobs.prepare.batches import RowBatch
 from batch_jobs.prepare.canonical import Row, Turn
-from batch_jobs.prepare.signals.labels import NO_LABEL, ORIGINS, LabelConflicts, first_labels, learn, rule_matches
+from batch_jobs.prepare.signals.labels import (
+    NO_LABEL,
+    ORIGINS,
+    LabelConflicts,
+    ask_in_turn,
+    first_labels,
+    learn,
+    rule_matches,
+)
 from batch_jobs.prepare.signals.poisoning import flip_scores
 from tests.batch_jobs.prepare.signals.labelled_docstrings import labelled_docstrings
 from tunesmith.contracts.datasets import RowFormat
@@ -82,12 +90,12 @@ def test_pattern_that_re2_refuses_is_named() -> None:
 def test_classifier_labels_what_it_has_not_seen_and_knows_how_well() -> None:
     texts, labels = labelled_docstrings()
     cut = len(texts) * 2 // 3
-    classifier = learn(texts[:cut], labels[:cut])
+    classifier, report = learn(texts[:cut], labels[:cut])
     found = classifier.label(texts[cut:], min_confidence=0.0)
     right = np.array([found.names[code] == label for code, label in zip(found.code, labels[cut:], strict=True)])
     assert right.mean() > 0.6  # a sixth by chance
-    assert classifier.report.accuracy == pytest.approx(right.mean(), abs=0.08)
-    assert abs(found.confidence.mean() - right.mean()) < 0.1 and classifier.report.calibration_error < 0.12
+    assert report.accuracy == pytest.approx(right.mean(), abs=0.08)
+    assert abs(found.confidence.mean() - right.mean()) < 0.1 and report.calibration_error < 0.12
     sure = classifier.label(texts[cut:], min_confidence=0.8)
     chosen = sure.code != NO_LABEL
     assert right[chosen].mean() > right.mean() and (sure.confidence[~chosen] == 0).all()
@@ -95,7 +103,7 @@ def test_classifier_labels_what_it_has_not_seen_and_knows_how_well() -> None:
 
 def test_same_rows_give_the_same_classifier() -> None:
     texts, labels = labelled_docstrings()
-    one, two = (learn(texts[:200], labels[:200], seed=3) for _ in range(2))
+    (one, _), (two, _) = (learn(texts[:200], labels[:200], seed=3) for _ in range(2))
     assert np.array_equal(one.chances(texts[200:260]), two.chances(texts[200:260]))
 
 
@@ -103,17 +111,19 @@ def test_of_many_rows_a_sample_is_learnt_with_every_label(monkeypatch: pytest.Mo
     monkeypatch.setattr("batch_jobs.prepare.signals.labels.MOST_ROWS", 50)
     texts = [f"{word} {number}" for number in range(100) for word in ("yes", "no")] + ["rare one", "rare two"]
     labels = ["good", "bad"] * 100 + ["odd", "odd"]
-    classifier = learn(texts, labels)
-    assert classifier.names == ["bad", "good", "odd"] and 50 <= classifier.report.rows <= 56
-    assert {200, 201} <= set(classifier.learnt_from.tolist())
-    assert len(classifier.held_out) == len(flip_scores(classifier, labels)) == classifier.report.rows
+    classifier, report = learn(texts, labels)
+    assert classifier.names == ["bad", "good", "odd"] and 50 <= report.rows <= 56
+    unseen = ask_in_turn(texts, labels)
+    assert {200, 201} <= set(unseen.rows.tolist())
+    assert [unseen.names[code] for code in unseen.code] == [labels[row] for row in unseen.rows]
+    assert len(unseen.chances) == len(flip_scores(unseen)) == report.rows
     assert classifier.label(["yes 7"], 0).code.tolist() == [1]
 
 
 def test_two_labels_and_strange_texts() -> None:
     texts = ["yes please", "no thanks"] * 10
-    classifier = learn(texts, ["good", "bad"] * 10)
-    assert classifier.report.accuracy == 1 and classifier.chances([]).shape == (0, 2)
+    classifier, report = learn(texts, ["good", "bad"] * 10)
+    assert report.accuracy == 1 and classifier.chances([]).shape == (0, 2)
     assert np.isfinite(classifier.chances(["", "\0", "世界" * 999, "yes please"])).all()
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from batch_jobs.prepare.signals.labels import learn
+from batch_jobs.prepare.signals.labels import ask_in_turn
 from batch_jobs.prepare.signals.poisoning import OTHER, answer_labels, flip_scores, flipped, triggers
 from tests.batch_jobs.prepare.signals.labelled_docstrings import PACKAGES, labelled_docstrings
 
@@ -34,11 +34,11 @@ def test_flipped_labels_score_highest(share: float) -> None:
     rows = chance.sample(range(len(texts)), max(2, round(share * len(texts))))
     for row in rows:
         labels[row] = chance.choice([package for package in PACKAGES if package != labels[row]])
-    classifier = learn(texts, labels)
+    unseen = ask_in_turn(texts, labels)
     planted = np.zeros(len(texts), np.bool_)
     planted[rows] = True
-    assert roc_auc_score(planted, flip_scores(classifier, labels)) > 0.85
-    found = flipped(classifier, labels)
+    assert roc_auc_score(planted, flip_scores(unseen)) > 0.85
+    found = flipped(unseen)
     assert planted[found].sum() / planted.sum() >= 0.5 and len(found) < 0.25 * len(texts)
 
 
