@@ -10,6 +10,7 @@ On a laptop, on local paths (the result lies beside the params, so copy them fir
 A dataset version is made once. Where its manifest is there, it is whole, and later code does not touch it again.
 """
 
+import gc
 import sys
 from pathlib import Path
 
@@ -95,4 +96,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    gc.freeze()  # what was imported lives as long as the process: no collection need look at it again
     sys.exit(main())

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from batch_jobs.prepare.canonical import Row, Turn
 from batch_jobs.prepare.compiling import compiled
+from batch_jobs.prepare.lanes import copy_bytes
 from tunesmith.contracts.datasets import RowFormat
 
 ROLES = ("system", "user", "assistant", "tool", "text")
@@ -249,7 +250,8 @@ def _copy(source, bounds, chosen, offsets, buffer):
         last = place
         while last + 1 < len(chosen) and chosen[last + 1] == chosen[last] + 1:
             last += 1
-        buffer[offsets[place] : offsets[last + 1]] = source[bounds[chosen[place]] : bounds[chosen[last] + 1]]
+        to, start = offsets[place], bounds[chosen[place]]
+        copy_bytes(source, start, buffer, to, offsets[last + 1] - to)
         place = last + 1
 
 

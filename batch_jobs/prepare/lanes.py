@@ -21,6 +21,8 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
+from batch_jobs.prepare.compiling import compiled
+
 LANES = 64
 BYTE, WORD, VECTOR = ir.IntType(8), ir.IntType(64), ir.VectorType(ir.IntType(8), LANES)
 
@@ -72,6 +74,21 @@ def copy_lanes(_, source, at, target, to):  # type: ignore[no-untyped-def]
         return context.get_dummy_value()
 
     return types.void(source, at, target, to), generate
+
+
+@compiled
+def copy_bytes(source, start, target, to, size):
+    """Copy `size` bytes from `source[start:]` to `target[to:]`, two arrays that share no memory: several times as fast
+    as an assignment of slices, which numba would make byte by byte."""
+    done = 0
+    while done + LANES <= size:
+        copy_lanes(source, start + done, target, to + done)
+        done += LANES
+    if done < size and size >= LANES:  # the last ones with some before them, once more
+        copy_lanes(source, start + size - LANES, target, to + size - LANES)
+        return
+    for at in range(done, size):
+        target[to + at] = source[start + at]
 
 
 @intrinsic

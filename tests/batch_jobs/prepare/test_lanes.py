@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from batch_jobs.prepare.compiling import compiled
 from batch_jobs.prepare.lanes import (
     LANES,
+    copy_bytes,
     copy_lanes,
     count_bits,
     highest,
@@ -81,6 +82,16 @@ def test_words_are_loaded_and_lanes_copied_from_any_place(raw: bytes) -> None:
     copied(array(raw), at, target, 2)
     assert target.tobytes() == b"\0\0" + raw[at:] + b"\0"
     assert word(array(raw), at) == int.from_bytes(raw[at : at + 8], "little")
+
+
+@settings(deadline=None)
+@given(st.binary(max_size=3 * LANES), st.integers(0, 3), st.data())
+def test_any_number_of_bytes_is_copied_and_no_other_touched(raw: bytes, to: int, drawn: st.DataObject) -> None:
+    start = drawn.draw(st.integers(0, len(raw)))
+    size = drawn.draw(st.integers(0, len(raw) - start))
+    target = np.full(to + size + 2, 7, np.uint8)
+    copy_bytes(array(raw), start, target, to, size)
+    assert target.tobytes() == b"\7" * to + raw[start : start + size] + b"\7\7"
 
 
 @settings(deadline=None)
