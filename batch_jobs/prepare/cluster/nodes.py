@@ -110,10 +110,14 @@ def lend_cores(nodes: Nodes, join_seconds: float = JOIN_SECONDS) -> int:
 
 
 @contextmanager
-def cluster(nodes: Nodes, join_seconds: float = JOIN_SECONDS) -> Iterator[None]:
-    """On the main node: a Ray cluster of all nodes, on which Daft runs what is done inside.
+def cluster(
+    nodes: Nodes, join_seconds: float = JOIN_SECONDS, check_interrupted: Callable[[], None] = lambda: None
+) -> Iterator[None]:
+    """On the main node: a Ray cluster of all nodes, on which Daft runs what is done inside. A node that dies later is
+    done without: what it was doing is done again by the others.
 
-    Raises NodesMissing where nodes do not come: starting the job again may help.
+    Raises NodesMissing where nodes do not come: starting the job again may help. While it waits for them it asks
+    `check_interrupted`, which raises to end the waiting.
     """
     os.environ |= nodes.settings
     with _ray(nodes, "--head", f"--port={nodes.main_port}") as head:
@@ -125,7 +129,7 @@ def cluster(nodes: Nodes, join_seconds: float = JOIN_SECONDS) -> Iterator[None]:
         with _same_answer_to_sigterm():
             ray.init(address=address, log_to_driver=False, logging_level="WARNING")
         try:
-            _await_nodes(nodes, join_seconds)
+            _await_nodes(nodes, join_seconds, check_interrupted)
             daft.set_runner_ray(address)
             yield
         finally:
@@ -174,8 +178,12 @@ def _await_head(nodes: Nodes, head: "subprocess.Popen[bytes]", seconds: float) -
         )
 
 
-def _await_nodes(nodes: Nodes, seconds: float) -> None:
-    if not _until(lambda: _joined() >= nodes.count, seconds):
+def _await_nodes(nodes: Nodes, seconds: float, check_interrupted: Callable[[], None]) -> None:
+    def all_are_here() -> bool:
+        check_interrupted()
+        return _joined() >= nodes.count
+
+    if not _until(all_are_here, seconds):
         raise NodesMissing(
             f"{_joined()} of {nodes.count} nodes joined within {seconds:.0f} s: see the logs of the other nodes, and "
             f"whether their security group lets ports {nodes.first_port} and up through; starting again is safe"

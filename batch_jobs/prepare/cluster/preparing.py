@@ -18,6 +18,6 @@ def prepare_on(nodes: Nodes, params: PrepareParams, frozen: Frozen, folder: Path
     scanner = make_scanner(params.recipe, frozen, context)
     shared = Shared(params.scratch_uri, in_order(params.sources), scanner)
     context.log("waiting for nodes", nodes=nodes.count)
-    with cluster(nodes), Cluster(shared, context) as engine:
+    with cluster(nodes, check_interrupted=context.check_interrupted), Cluster(shared, context) as engine:
         context.log("nodes joined", nodes=nodes.count)
         return prepare_with(engine, params, scanner.languages, frozen, folder, context)
