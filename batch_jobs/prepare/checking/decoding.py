@@ -117,9 +117,10 @@ def _slow_decode(text: str, strict: bool) -> Any:
     except RecursionError:
         raise _too_deep() from None
     except json.JSONDecodeError as error:
-        raise BadRow(
-            ProblemCode.NOT_JSON, f"{error.msg.removesuffix(' at')} at character {error.pos + 1} of the line"
-        ) from None
+        place = (
+            f"character {error.pos + 1} of the line" if error.pos < len(text) else "the end of the line: is it cut off?"
+        )
+        raise BadRow(ProblemCode.NOT_JSON, f"{error.msg.removesuffix(' at')} at {place}") from None
     except ValueError:  # Python refuses to convert whole numbers of more than 4,300 digits
         raise BadRow(ProblemCode.NUMBER_RANGE, "a whole number of thousands of digits") from None
 

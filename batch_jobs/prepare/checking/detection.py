@@ -66,13 +66,13 @@ def detect(row: dict[str, Any]) -> RowFormat | None:
 def _pair(row: dict[str, Any]) -> RowFormat:
     """Explicit where a prompt stands beside the answers, unless these are whole conversations."""
     chosen = row.get("chosen")
-    if not any(key in row for key in ("prompt", "instruction", *CONVERSATIONS)):
-        lacks_prompt = isinstance(chosen, str) and any(key in row for key in QUESTIONS)  # under another name
-        return RowFormat.PREFERENCE if lacks_prompt else RowFormat.IMPLICIT_PREFERENCE
     first = chosen[0] if isinstance(chosen, list) and chosen else None
     begins = first.get("role", first.get("from")) if isinstance(first, dict) else None
     is_whole = begins in ("user", "human", "system", "developer")
-    return RowFormat.IMPLICIT_PREFERENCE if is_whole else RowFormat.PREFERENCE
+    prompts = ("prompt", "instruction", *CONVERSATIONS, *QUESTIONS)  # the last ones: under another name
+    return (
+        RowFormat.PREFERENCE if any(key in row for key in prompts) and not is_whole else RowFormat.IMPLICIT_PREFERENCE
+    )
 
 
 def _conversation(row: dict[str, Any]) -> RowFormat:

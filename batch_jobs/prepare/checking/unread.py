@@ -27,11 +27,11 @@ def check_columns(row: Mapping[str, Any], name: RowFormat, kept: Collection[str]
 
     Those that stay with the row (`kept`) are the reader's own decision.
     """
-    if name is RowFormat.TEXT:
-        return
     for key in MEDIA:
         if row.get(key) and key not in kept:
             raise _unread(key, f"the row has {key}, and only its text would be learnt")
+    if name is RowFormat.TEXT:
+        return
     for key in MEANT["system"]:
         if _says(row, key, kept) and "system" not in row:
             beside = "instruction" if "instruction" in row else "prompt"

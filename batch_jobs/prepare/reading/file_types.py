@@ -75,11 +75,15 @@ FOREIGN = {
     b"version https://git-lfs": "a Git LFS pointer, not the file itself: run `git lfs pull` first",
 }
 REMEDIES = {
+    "a tar archive": "upload the files that are in it",
+    "a zip archive (or a spreadsheet, or a PyTorch file)": "upload the files that are in it; save a spreadsheet as CSV",
     "gzip": "compress it once only",
     "zstd": "compress it once only",
     "UTF-16 text": "save it as UTF-8",
     "UTF-32 text": "save it as UTF-8",
 }
+TAR, TAR_AT = b"ustar", 257
+"""POSIX.1 (ustar): where the magic of a tar archive stands."""
 MARKUP = (b"<!doctype html", b"<html", b"<?xml")
 UPLOADED = "JSON lines, a JSON array, CSV, TSV, Parquet or text (.jsonl, .json, .csv, .tsv, .parquet, .txt, .md)"
 LOOKED_AT = 4096
@@ -183,6 +187,8 @@ def _foreign(head: bytes, is_text: bool) -> str | None:
     for magic, name in FOREIGN.items():
         if head.startswith(magic):
             return name
+    if head.startswith(TAR, TAR_AT):
+        return "a tar archive"
     if head.startswith(PARQUET) and (not is_text or head[4:5] < b" "):
         return "Parquet"
     if not is_text and head[:100].removeprefix(BOM).lstrip().lower().startswith(MARKUP):

@@ -63,7 +63,7 @@ def write_rows(file: str, out: BinaryIO) -> None:
                 break
     if rows != source.metadata.num_rows:
         raise Unreadable(
-            f"Parquet whose footer promises {source.metadata.num_rows} rows, but not as many came: damaged"
+            f"Parquet whose footer promises {source.metadata.num_rows} rows, but {rows} came: damaged; export it again"
         )
 
 

@@ -48,7 +48,7 @@ def parse_preference(row: dict[str, Any], checks: TextChecks) -> Row:
         prompt = with_system(row, parse_items(array_of(row, prompt_key, prompt_key), prompt_key, checks), checks)
     else:
         prompt_key, prompt = "prompt", prompt_turns(row, checks)
-    chosen, rejected = (_side(row, key, checks) for key in ("chosen", "rejected"))
+    chosen, rejected = (answer_turns(row, key, checks) for key in ("chosen", "rejected"))
     parts = (prompt_key, prompt), ("chosen", chosen), ("rejected", rejected)
     return _pair(RowFormat.PREFERENCE, parse_tools(row), *parts)
 
@@ -113,16 +113,6 @@ def _pair(name: RowFormat, tools: str | None, prompt: Part, chosen: Part, reject
 
 def _untrained(turns: Sequence[Turn]) -> list[Turn]:
     return [replace(turn, trained=False) if turn.trained else turn for turn in turns]
-
-
-def _side(row: dict[str, Any], key: str, checks: TextChecks) -> list[Turn]:
-    """One answer of an explicit preference; ShareGPT writes it as one item."""
-    value = row.get(key)
-    if isinstance(value, dict) and "from" in value:
-        return parse_items([value], key, checks)
-    if isinstance(value, list) and value and isinstance(value[0], dict) and "from" in value[0]:
-        return parse_items(value, key, checks)
-    return answer_turns(row, key, checks)
 
 
 def _whole(row: dict[str, Any], key: str, checks: TextChecks) -> list[Turn]:

@@ -4,7 +4,8 @@ from typing import Any
 
 from batch_jobs.prepare.canonical import Row, Turn
 from batch_jobs.prepare.checking.formats.chat import conversation, uses_tools
-from batch_jobs.prepare.checking.messages import parse_messages, system_turn, with_system
+from batch_jobs.prepare.checking.formats.sharegpt import parse_either
+from batch_jobs.prepare.checking.messages import system_turn, with_system
 from batch_jobs.prepare.checking.problems import BadRow
 from batch_jobs.prepare.checking.shapes import check_prompt
 from batch_jobs.prepare.checking.texts import TextChecks, is_blank
@@ -40,7 +41,7 @@ def prompt_turns(row: dict[str, Any], checks: TextChecks) -> list[Turn]:
         return system_turn(row, checks) + _history(row, checks) + [_instruction(row, checks)]
     prompt, before = row.get("prompt"), _history(row, checks)
     if isinstance(prompt, list):
-        return with_system(row, before + parse_messages(prompt, "prompt", checks), checks)
+        return with_system(row, before + parse_either(prompt, "prompt", checks), checks)
     asked = Turn("user", checks.visible(text_of(row, "prompt", "prompt"), "prompt"), False)
     return [*system_turn(row, checks), *before, asked]
 
@@ -48,19 +49,19 @@ def prompt_turns(row: dict[str, Any], checks: TextChecks) -> list[Turn]:
 def answer_turns(row: dict[str, Any], key: str, checks: TextChecks) -> list[Turn]:
     """The answer: a text, a message, or messages that end with the assistant's."""
     answer = row.get(key)
-    if isinstance(answer, dict):
-        return parse_messages([answer], key, checks)
-    if isinstance(answer, list):
-        return parse_messages(answer, key, checks)
+    if isinstance(answer, dict | list):
+        return parse_either([answer] if isinstance(answer, dict) else answer, key, checks)
     return [Turn("assistant", checks.visible(text_of(row, key, key), key), True)]
 
 
 def _instruction(row: dict[str, Any], checks: TextChecks) -> Turn:
-    text = checks.visible(text_of(row, "instruction", "instruction"), "instruction")
+    """The instruction and, after it, the input; one of them may be blank."""
+    text = text_of(row, "instruction", "instruction")
     more = text_of(row, "input", "input") if row.get("input") is not None else ""
     if is_blank(more):
-        return Turn("user", text, False)
-    return Turn("user", f"{text}\n\n{checks.any(more, 'input')}", False)
+        return Turn("user", checks.visible(text, "instruction"), False)
+    before = "" if is_blank(text) else f"{checks.any(text, 'instruction')}\n\n"
+    return Turn("user", before + checks.any(more, "input"), False)
 
 
 def _history(row: dict[str, Any], checks: TextChecks) -> list[Turn]:

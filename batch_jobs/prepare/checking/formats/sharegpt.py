@@ -55,6 +55,13 @@ def parse_items(items: Any, place: str, checks: TextChecks) -> list[Turn]:
     return [_parse_item(item, f"{place}[{index}]", checks) for index, item in enumerate(items)]
 
 
+def parse_either(items: list[Any], place: str, checks: TextChecks) -> list[Turn]:
+    """The turns of messages, or of ShareGPT's items where the first one is spoken `from` somebody. Raises BadRow."""
+    first = items[0] if items else None
+    is_spoken = isinstance(first, dict) and "from" in first and "role" not in first
+    return parse_items(items, place, checks) if is_spoken else parse_messages(items, place, checks)
+
+
 def _parse_item(item: Any, place: str, checks: TextChecks) -> Turn:
     if not isinstance(item, dict):
         raise wrong_type("an object", item, place)
@@ -63,8 +70,9 @@ def _parse_item(item: Any, place: str, checks: TextChecks) -> Turn:
     role = SPEAKERS.get(speaker)
     if role is None:
         raise BadRow(ProblemCode.UNKNOWN_ROLE, f"unknown speaker {speaker[:40]!r}", field=f"{place}.from")
-    field = f"{place}.value"
-    text = text_of(item, "value", field)
+    key = "content" if "content" in item and "value" not in item else "value"
+    field = f"{place}.{key}"
+    text = text_of(item, key, field)
     if role == "call":
         return Turn("assistant", "", is_trained(item, place), tool_calls=_calls(text, field, checks))
     content = checks.any(text, field) if role in ("system", "tool") else checks.visible(text, field)

@@ -54,6 +54,10 @@ BAD_SHAPES: list[tuple[Any, Code, str | None]] = [
     ({"completion": "a"}, Code.MISSING_FIELD, "prompt"),
     ({"instruction": "a"}, Code.MISSING_FIELD, "output"),
     ({"prompt": "a", "chosen": "b"}, Code.MISSING_FIELD, "rejected"),
+    ({"context": "a", "chosen": messages(ANSWER), "rejected": messages(ASK)}, Code.MISSING_FIELD, "prompt"),
+    ({"instruction": " ", "input": "", "output": "b"}, Code.BLANK_CONTENT, "instruction"),
+    ({"prompt": [{"from": "human"}], "completion": "b"}, Code.MISSING_FIELD, "prompt[0].value"),
+    ({"prompt": [{"content": "a"}], "completion": "b"}, Code.MISSING_FIELD, "prompt[0].role"),
     ({"chosen": messages(ASK, ANSWER)}, Code.MISSING_FIELD, "rejected"),
     ({"preferred_output": messages(ANSWER)}, Code.MISSING_FIELD, "input"),
     ({"input": {"messages": messages(ASK)}}, Code.MISSING_FIELD, "preferred_output"),
@@ -196,6 +200,7 @@ UNREAD: list[tuple[Any, Code, str | None]] = [
     (sharegpt(("human", "<image>"), ("gpt", "b"), image="1.jpg"), Code.UNSUPPORTED, "image"),
     ({"prompt": "a", "chosen": "b", "rejected": "c", "videos": ["1.mp4"]}, Code.UNSUPPORTED, "videos"),
     ({"prompt": "a", "audio": {"bytes": "AAAA", "path": None}}, Code.UNSUPPORTED, "audio"),
+    ({"text": "what is on the picture?", "image": "1.jpg"}, Code.UNSUPPORTED, "image"),
     (
         chat(ASK, {"role": "assistant", "content": "a", "reasoning_content": "b"}),
         Code.UNSUPPORTED,
@@ -236,7 +241,7 @@ def test_bad_row_is_told_by_code_and_field(row: Any, code: Code, field: str | No
     [
         chat(ASK, ANSWER, images=[], audio=None, system_prompt="", context="about greetings"),
         {"instruction": "hello", "context": " ", "output": "hi"},
-        {"text": "hello", "image": "1.jpg"},
+        {"text": "hello", "context": "a", "system_prompt": "b", "image": ""},
         {"prompt": "hello", "context": "for the reward"},
     ],
 )

@@ -110,6 +110,17 @@ CONVERSATIONS: list[tuple[Any, RowFormat, list[tuple[str, str]]]] = [
         [("user", "a"), ("assistant", "b"), ASK, ANSWER],
     ),
     ({"instruction": "hello", "output": "hi", "history": ""}, RowFormat.ALPACA, [ASK, ANSWER]),
+    ({"instruction": "", "input": "hello", "output": "hi"}, RowFormat.ALPACA, [ASK, ANSWER]),
+    (
+        {"messages": [{"from": "user", "content": "hello"}, {"from": "assistant", "content": "hi"}]},
+        RowFormat.SHAREGPT,
+        [ASK, ANSWER],
+    ),
+    (
+        {"prompt": [{"from": "human", "value": "hello"}], "completion": {"from": "gpt", "value": "hi"}},
+        RowFormat.PROMPT_COMPLETION,
+        [ASK, ANSWER],
+    ),
     ({"instruction": "hello", "output": "hi", "kto_tag": False}, RowFormat.UNPAIRED_PREFERENCE, [ASK, ANSWER]),
     ({"prompt": "hello"}, RowFormat.PROMPT_ONLY, [ASK]),
     ({"prompt": "hello", "answer": "hi"}, RowFormat.PROMPT_ONLY, [ASK]),

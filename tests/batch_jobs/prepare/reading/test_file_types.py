@@ -1,6 +1,8 @@
 """What a file is, told by its first bytes; a name that says something else is refused, and so is what is not read."""
 
+import io
 import pickle
+import tarfile
 
 import pytest
 
@@ -75,6 +77,14 @@ def test_another_type_is_refused_by_name(name: str, head: bytes, told: str) -> N
     with pytest.raises(InvalidInput) as raised:
         type_of(head, f"s3://b/{name}", is_packed=False)
     assert str(raised.value).startswith(f"s3://b/{name}: ") and told in str(raised.value)
+
+
+def test_a_tar_archive_is_named() -> None:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        archive.add(__file__, "rows.jsonl")
+    with pytest.raises(InvalidInput, match="this is a tar archive; upload the files that are in it"):
+        type_of(packed.getvalue(), "a.jsonl", is_packed=True)
 
 
 def test_parquet_is_not_compressed_again() -> None:
