@@ -29,6 +29,7 @@ from batch_jobs.prepare.cleaning.pii.shapes import (
     URL_AUTH,
 )
 from batch_jobs.prepare.compiling import compiled
+from batch_jobs.prepare.lanes import LANES, highest, lowest, mask_of
 
 AROUND, BEFORE_DIGITS = 48, 10
 LEAST_DIGITS, LEAST_DOTTED, DIGITS_APART = 6, 4, 4
@@ -62,6 +63,12 @@ def find_anchors(texts: Texts, words: Integers, asked: int) -> tuple[Integers, I
         if count <= size:
             return start[:count], end[:count], shapes[:count]
         size = count
+
+
+def prefixed_places(content: Bytes, start: int, end: int) -> list[int]:
+    """Where in [start, end) of a text a token or its header may begin."""
+    found = np.empty(end - start, np.int64)
+    return found[: _find_prefixed(content, start, end, _sets(), _prefixes(), found)].tolist()
 
 
 @cache
@@ -129,8 +136,11 @@ def _scan(buffer, offsets, tables, out):
         run_digits = 0
         colon = np.int64(-8)
         seen = low  # colons before it have been looked at
-        at = low
+        at = tried = low
         while at < high:
+            if at == run and at >= tried and at + LANES <= high:
+                at, tried = _skip(buffer, at)
+                run = at
             kind = classes[buffer[at]]
             if kind == _WORD:
                 at += 1
@@ -169,6 +179,24 @@ def _scan(buffer, offsets, tables, out):
         if digits >= LEAST_DIGITS or (digits >= LEAST_DOTTED and dots >= 3):
             count = _digits(buffer, low, high, first, last + 1, sets, words, asked, out, count)
     return count
+
+
+_in_runs, _stops, _dots, _dashes = mask_of("A-Za-z0-9_+/-"), mask_of("0-9:=@"), mask_of("."), mask_of("-")
+
+
+@compiled
+def _skip(buffer, at):
+    """Past whole runs among the next 64 bytes that cannot be looked at: (where the first other one begins, a byte up to
+    which it is no use to try again). A run begins at `at`."""
+    runs = _in_runs(buffer, at)
+    of_two = runs & (runs >> np.uint64(1))
+    of_four = of_two & (of_two >> np.uint64(2))
+    of_eight = of_four & (of_four >> np.uint64(4))
+    begins = _dashes(buffer, at) & ~(runs << np.uint64(1)) & of_eight
+    stops = _stops(buffer, at) | (of_eight & (of_eight >> np.uint64(8))) | begins
+    first = lowest(stops | (_dots(buffer, at) & (runs >> np.uint64(1))))
+    before = ~np.uint64(0) if first == LANES else (np.uint64(1) << np.uint64(first)) - np.uint64(1)
+    return at + highest(~runs & before) + 1, at + first
 
 
 @compiled
@@ -253,6 +281,18 @@ def _prefix(buffer, at, prefixes):
     if a == 101 and b == 121 and c == 74:  # eyJ
         shapes |= JWT
     return shapes
+
+
+@compiled
+def _find_prefixed(content, start, end, sets, prefixes, found):
+    count = 0
+    for at in range(start, min(end, len(content) - 2)):
+        if not sets[content[at]] & _FIRST or (at > 0 and sets[content[at - 1]] & _ALNUM):
+            continue
+        if _prefix(content, at, prefixes):
+            found[count] = at
+            count += 1
+    return count
 
 
 @compiled

@@ -7,7 +7,7 @@ import numpy as np
 
 from batch_jobs.prepare.batches import Texts
 from batch_jobs.prepare.cleaning.pii import shapes
-from batch_jobs.prepare.cleaning.pii.anchors import find_anchors
+from batch_jobs.prepare.cleaning.pii.anchors import find_anchors, prefixed_places
 from batch_jobs.prepare.cleaning.pii.checking import Check
 from batch_jobs.prepare.cleaning.pii.kinds import Kind, announcing, kinds
 from batch_jobs.prepare.cleaning.pii.spans import Found, Spans, without_overlaps
@@ -57,7 +57,7 @@ class Detector:
         indices = np.searchsorted(texts.offsets, starts, side="right") - 1
         lows, highs = texts.offsets[indices], texts.offsets[indices + 1]
         found: list[tuple[int, int, int, PiiType]] = []
-        at, content = -1, b""
+        at, text, content = -1, texts.buffer[:0], b""
         for start, end, told, low, high in zip(
             starts.tolist(), ends.tolist(), possible.tolist(), lows.tolist(), highs.tolist(), strict=True
         ):
@@ -67,12 +67,16 @@ class Detector:
             if not searched:
                 continue
             if low != at:
-                at, content = low, texts.buffer[low:high].tobytes()
+                at, text = low, texts.buffer[low:high]
+                content = text.tobytes()
+            places = prefixed_places(text, start - low, end - low) if told & shapes.PREFIX else []
             for rank, kind in searched:
-                found += (
-                    (rank, low + first, low + last, kind.type)
-                    for first, last in _matches(kind, content, start - low, end - low)
+                spans = (
+                    _matches_at(places, kind, content)
+                    if kind.is_prefixed
+                    else _matches(kind, content, start - low, end - low)
                 )
+                found += ((rank, low + first, low + last, kind.type) for first, last in spans)
         return found
 
     def _of_shapes(self, told: int) -> list[tuple[int, Kind]]:
@@ -98,6 +102,21 @@ def _matches(kind: Kind, content: bytes, start: int, end: int) -> list[tuple[int
         at = max(span[1] if span else match.start() + 1, match.start() + 1)
         if not span:
             at = _next_word(content, at, end)
+    return found
+
+
+def _matches_at(places: list[int], kind: Kind, content: bytes) -> list[tuple[int, int]]:
+    """Its values among those that may begin at the places."""
+    found = []
+    for place in places:
+        match = kind.pattern.match(content, place)
+        span = (
+            _checked(kind, content, *match.span("value" if "value" in kind.pattern.groupindex else 0))
+            if match
+            else None
+        )
+        if span and (not found or span[0] >= found[-1][1]):
+            found.append(span)
     return found
 
 

@@ -40,6 +40,8 @@ class Kind:
     """Words that may announce it from behind."""
     announcing: int = 0
     """The bit that the compiled pass sets where such a word may stand."""
+    is_prefixed: bool = False
+    """Whether it begins with one of the `tokens.beginnings`."""
 
 
 def _kind(
@@ -51,10 +53,11 @@ def _kind(
     after: str | None = None,
     until: str = "",
     alone: Check | None = checking.is_any,
+    is_prefixed: bool = False,
 ) -> Kind:
     words = re.compile(rb"(?i)(?<![a-z])(?:" + context.encode() + rb")" + until.encode()) if context else None
     behind = re.compile(rb"(?i)[ ,(-]{1,3}(?:" + after.encode() + rb")" + AFTER) if after else None
-    return Kind(kind, shape, re.compile(pattern), check, words, alone, behind, _announcing(context, after))
+    return Kind(kind, shape, re.compile(pattern), check, words, alone, behind, _announcing(context, after), is_prefixed)
 
 
 _ANNOUNCED: dict[str, int] = {}
@@ -92,7 +95,7 @@ def _word(pattern: bytes) -> bytes:
 def kinds() -> tuple[Kind, ...]:
     """The most specific first: of two that overlap the earlier stays."""
     p = PiiType
-    token, header = tokens.patterns()
+    token, header, numbered = tokens.patterns()
     return (
         # Secrets: the prefixes that their issuers document
         _kind(
@@ -101,13 +104,14 @@ def kinds() -> tuple[Kind, ...]:
             rb"-----BEGIN (?:[A-Z0-9]{1,12} ){0,3}PRIVATE KEY(?: BLOCK)?-----"
             rb"(?:[^-]|-(?!----)){0,16384}(?:-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----)?",
         ),
-        _kind(p.SECRET, shapes.PREFIX, token, checking.is_token),
+        _kind(p.SECRET, shapes.PREFIX, token, checking.is_token, is_prefixed=True),
+        _kind(p.SECRET, shapes.PREFIX, numbered, checking.is_token),
         _kind(
             p.SECRET,
             shapes.JWT,
             rb"(?<![A-Za-z0-9])eyJ[A-Za-z0-9_-]{8,4000}\.eyJ[A-Za-z0-9_-]{8,4000}(?:\.[A-Za-z0-9_-]{0,4000})?",
         ),
-        _kind(p.SECRET, shapes.PREFIX, header, checking.is_random),
+        _kind(p.SECRET, shapes.PREFIX, header, checking.is_random, is_prefixed=True),
         _kind(
             p.SECRET,
             shapes.ASSIGNMENT,

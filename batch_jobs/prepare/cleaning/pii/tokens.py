@@ -151,12 +151,13 @@ HEADERS = ("Bearer ", "bearer ", "Basic ", "basic ")
 TELEGRAM = r"\d{8,10}:AA[A-Za-z0-9_-]{32,35}"
 
 
-def patterns() -> tuple[bytes, bytes]:
-    """Of tokens, one alternation, the longer beginning first; and of tokens in headers, as group `value`."""
+def patterns() -> tuple[bytes, bytes, bytes]:
+    """Of tokens that begin with one of the `beginnings`, one alternation, the longer beginning first; of tokens in
+    headers, as group `value`, which begin so too; and of those that begin with a number."""
     issued = "|".join(re.escape(prefix) + rest for prefix, rest in sorted(TOKENS, reverse=True))
-    token = rf"(?<!\w)(?:{issued}|{TELEGRAM})(?!\w)"
+    token = rf"(?<!\w)(?:{issued})(?!\w)"
     header = rf"(?<!\w)(?:{'|'.join(HEADERS)})(?P<value>[\w.~+/-]{{16,2000}}={{0,2}})"
-    return token.encode(), header.encode()
+    return token.encode(), header.encode(), rf"(?<!\w){TELEGRAM}(?!\w)".encode()
 
 
 def beginnings() -> list[bytes]:
