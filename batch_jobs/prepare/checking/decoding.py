@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 import msgspec
 
 from batch_jobs.prepare.checking.problems import BadRow
+from batch_jobs.prepare.checking.telling import cut, quoted
 from tunesmith.contracts.datasets import ProblemCode
 
 MAX_DEPTH = 32
@@ -139,8 +140,8 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in pairs:
         if key in found:
-            message = f"the key {key[:80]!r} stands twice in one object"
-            raise BadRow(ProblemCode.DUPLICATE_KEY, message, field=_writable(key[:80]))
+            message = f"the key {quoted(key)} stands twice in one object"
+            raise BadRow(ProblemCode.DUPLICATE_KEY, message, field=_writable(cut(key, 80)))
         found[key] = value
     return found
 

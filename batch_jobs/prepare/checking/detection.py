@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from batch_jobs.prepare.checking.problems import BadRow
+from batch_jobs.prepare.checking.telling import cut
 from batch_jobs.prepare.checking.values import (
     ANSWERED,
     CONVERSATIONS,
@@ -134,7 +135,7 @@ class FormatOfFile:
 
 def _unknown(row: dict[str, Any]) -> str:
     """What the row has, and the columns that would make it a format that is known."""
-    keys = ", ".join(sorted(row)[:8])[:120].encode(errors="backslashreplace").decode() or "none"
+    keys = cut(", ".join(sorted(row)[:8]), 120).encode(errors="backslashreplace").decode() or "none"
     found = f"no known format has only these keys: {keys}"
     for name in SUGGESTED:
         columns = columns_for(row, TOGETHER[REQUIRED[name][0]])

@@ -10,6 +10,7 @@ from typing import Any
 from batch_jobs.prepare.canonical import Turn
 from batch_jobs.prepare.checking.decoding import json_type
 from batch_jobs.prepare.checking.problems import BadRow
+from batch_jobs.prepare.checking.telling import quoted
 from batch_jobs.prepare.checking.texts import TextChecks, is_blank
 from batch_jobs.prepare.checking.tools import parse_calls, parse_function
 from batch_jobs.prepare.checking.unread import MEDIA_PARTS, check_message
@@ -55,7 +56,7 @@ def _parse_message(message: Any, place: str, checks: TextChecks) -> Turn:
     check_message(message, place)
     role = text_of(message, "role", f"{place}.role")
     if role not in ROLES:
-        raise BadRow(ProblemCode.UNKNOWN_ROLE, f"unknown role {role[:40]!r}", field=f"{place}.role")
+        raise BadRow(ProblemCode.UNKNOWN_ROLE, f"unknown role {quoted(role, 40)}", field=f"{place}.role")
     calls = _calls(message, ROLES[role], place, checks)
     return Turn(
         ROLES[role],

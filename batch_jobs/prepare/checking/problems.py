@@ -1,5 +1,6 @@
 """What can be wrong with a row, said so that a person can mend it."""
 
+from batch_jobs.prepare.checking.telling import without_secrets
 from tunesmith.contracts.datasets import Problem, ProblemCode, Severity
 
 HINTS = {
@@ -58,13 +59,14 @@ class BadRow(Exception):
         return self.with_traceback(None)
 
     def at(self, source: str, line: int, offset: int, severity: Severity = Severity.ERROR) -> Problem:
+        """What people are told: no personal data or secret that stood in a key or a name."""
         return Problem(
             source=source,
             line=line,
             offset=offset,
             code=self.code,
-            field=self.field,
-            message=self.message,
+            field=None if self.field is None else without_secrets(self.field),
+            message=without_secrets(self.message),
             hint=HINTS[self.code],
             severity=severity,
         )

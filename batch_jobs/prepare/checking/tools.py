@@ -9,6 +9,7 @@ import msgspec
 from batch_jobs.prepare.canonical import Turn
 from batch_jobs.prepare.checking.decoding import json_type
 from batch_jobs.prepare.checking.problems import BadRow
+from batch_jobs.prepare.checking.telling import cut, quoted
 from batch_jobs.prepare.checking.texts import TextChecks
 from batch_jobs.prepare.checking.values import canonical_json, json_in, wrong_type
 from tunesmith.contracts.datasets import ProblemCode
@@ -122,11 +123,11 @@ def link_calls(tools: str | None, *parts: Part) -> list[tuple[Turn, ...]]:
 def _expect(call: dict[str, Any], declared: set[str], waiting: dict[str, str], place: str) -> None:
     name = call["function"]["name"]
     if name not in declared:
-        known = ", ".join(sorted(declared))[:120] or "none"
-        message = f"the tool {name[:60]!r} is called but not declared in tools (declared: {known})"
+        known = cut(", ".join(sorted(declared)), 120) or "none"
+        message = f"the tool {quoted(name, 60)} is called but not declared in tools (declared: {known})"
         raise BadRow(ProblemCode.TOOL_MISMATCH, message, field=f"{place}.function.name")
     if call["id"] in waiting:
-        raise BadRow(ProblemCode.TOOL_MISMATCH, f"two calls have the id {call['id'][:60]!r}", field=f"{place}.id")
+        raise BadRow(ProblemCode.TOOL_MISMATCH, f"two calls have the id {quoted(call['id'], 60)}", field=f"{place}.id")
     waiting[call["id"]] = name
 
 
@@ -139,7 +140,7 @@ def _answered(turn: Turn, waiting: dict[str, str], place: str) -> str:
             message = "this answers no tool call: none before it waits for an answer"
             raise BadRow(ProblemCode.TOOL_MISMATCH, message, field=place)
     if identity not in waiting:
-        message = f"no call before this waits for an answer to {identity[:60]!r}"
+        message = f"no call before this waits for an answer to {quoted(identity, 60)}"
         raise BadRow(ProblemCode.TOOL_MISMATCH, message, field=f"{place}.tool_call_id")
     del waiting[identity]
     return identity

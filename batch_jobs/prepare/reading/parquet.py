@@ -17,6 +17,7 @@ from typing import IO
 
 import numpy as np
 
+from batch_jobs.prepare.checking.telling import without_secrets
 from batch_jobs.prepare.reading.blocks import Block
 from batch_jobs.prepare.reading.inflating import refuse_bomb
 from batch_jobs.prepare.reading.json_lines import line_blocks
@@ -104,7 +105,7 @@ def _reason(code: int, said: IO[bytes]) -> str:
     said.seek(max(0, said.seek(0, os.SEEK_END) - 10_000))
     last = said.read().decode(errors="replace").strip().rpartition("\n")[2]
     try:
-        return f"{json.loads(last)['error']}"
+        return without_secrets(f"{json.loads(last)['error']}")
     except (ValueError, TypeError, KeyError):  # it died without a word: its exit code tells below
         pass
     if code == -signal.SIGXCPU or code == -signal.SIGKILL:

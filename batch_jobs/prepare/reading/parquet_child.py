@@ -18,6 +18,9 @@ BATCH_BYTES = 4 << 20
 BATCH_ROWS = 128
 """Few, since a value that stands once in the file may come in each of them."""
 
+LONGEST_NAME = 1_000
+"""Characters of a column's name that are told."""
+
 
 class Unreadable(Exception):
     """Raised for a file that cannot be read; the message is for people."""
@@ -72,7 +75,7 @@ def _check(source: Any) -> None:
     if not names:
         raise Unreadable("Parquet without columns")
     if twice := [name for name, count in Counter(names).items() if count > 1]:
-        raise Unreadable(f"Parquet with two columns {twice[0][:80]!r}; rename one of them")
+        raise Unreadable(f"Parquet with two columns {twice[0][:LONGEST_NAME]!r}; rename one of them")
     for field in source.schema_arrow:
         plain_type(field.type, field.name)
 
@@ -102,7 +105,9 @@ def plain_type(kind: Any, column: str) -> Any:
     if types.is_duration(kind):
         return pa.int64()
     if types.is_interval(kind):
-        raise Unreadable(f"Parquet whose column {column[:80]!r} is of a type that JSON has no word for ({kind})")
+        raise Unreadable(
+            f"Parquet whose column {column[:LONGEST_NAME]!r} is of a type that JSON has no word for ({kind})"
+        )
     if types.is_temporal(kind) or types.is_decimal(kind):
         return pa.string()
     return pa.float32() if types.is_float16(kind) else kind

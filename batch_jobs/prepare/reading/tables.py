@@ -17,6 +17,7 @@ import numpy as np
 
 from batch_jobs.prepare.batches import Bytes, Flags, Integers
 from batch_jobs.prepare.checking.problems import BadRow
+from batch_jobs.prepare.checking.telling import quoted
 from batch_jobs.prepare.compiling import compiled
 from batch_jobs.prepare.reading.blocks import BLOCK_LINES, BOM, EXCERPT, Block, Refusal, Spans, too_long
 from batch_jobs.prepare.reading.spans import COMMON, LINE, MARK, NOTHING, START, START_LINE, Found, spans
@@ -268,7 +269,7 @@ def _names(header: Spans, mark: int, uri: str, delimiter: str, max_row_bytes: in
             "(pandas: write with index=False)"
         )
     if twice := next((name for name, count in Counter(names).items() if count > 1), None):
-        raise InvalidInput(f"{place} names two columns {twice[:80]!r}; rename one of them")
+        raise InvalidInput(f"{place} names two columns {quoted(twice)}; rename one of them")
     return names
 
 

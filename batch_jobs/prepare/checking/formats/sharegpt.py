@@ -10,6 +10,7 @@ from batch_jobs.prepare.canonical import Row, Turn
 from batch_jobs.prepare.checking.formats.chat import conversation
 from batch_jobs.prepare.checking.messages import is_trained, parse_messages, with_system
 from batch_jobs.prepare.checking.problems import BadRow
+from batch_jobs.prepare.checking.telling import quoted
 from batch_jobs.prepare.checking.texts import TextChecks
 from batch_jobs.prepare.checking.tools import parse_calls
 from batch_jobs.prepare.checking.unread import check_message
@@ -69,7 +70,7 @@ def _parse_item(item: Any, place: str, checks: TextChecks) -> Turn:
     speaker = text_of(item, "from", f"{place}.from")
     role = SPEAKERS.get(speaker)
     if role is None:
-        raise BadRow(ProblemCode.UNKNOWN_ROLE, f"unknown speaker {speaker[:40]!r}", field=f"{place}.from")
+        raise BadRow(ProblemCode.UNKNOWN_ROLE, f"unknown speaker {quoted(speaker, 40)}", field=f"{place}.from")
     key = "content" if "content" in item and "value" not in item else "value"
     field = f"{place}.{key}"
     text = text_of(item, key, field)

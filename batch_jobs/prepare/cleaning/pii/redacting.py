@@ -16,11 +16,17 @@ import numpy as np
 from batch_jobs.prepare.batches import Extras, Flags, Integers, RowBatch, Texts, take_texts
 from batch_jobs.prepare.canonical import Turn
 from batch_jobs.prepare.cleaning.pii.detector import Detector
-from batch_jobs.prepare.cleaning.pii.spans import Spans
+from batch_jobs.prepare.cleaning.pii.spans import Found, Spans
 from batch_jobs.prepare.compiling import compiled
 from batch_jobs.prepare.lanes import copy_bytes
 from tunesmith.contracts.preparation import PiiType, RedactStyle
 
+LONGEST_NAMED = 400
+"""Characters of a value that its name may tell to be personal."""
+TELLING = re.compile(
+    "(?i)key|token|secret|pass|pwd|auth|phone|tel|mob|cell|fax|sms|card|ssn|social|number|tax|national|ident|person|id$"
+)
+"""What a name has that may tell what its value is, where the value alone does not."""
 USED = re.compile(rb"<([A-Z_]{2,20})_(\d{1,9})>")
 
 
@@ -111,6 +117,11 @@ def redact(
     return replace(batch, texts=texts, extras=extras), counts, flags
 
 
+def redact_text(text: str, detector: Detector) -> str:
+    """One text for people to read, with placeholders."""
+    return _Rewriter(detector, Replacements(RedactStyle.PLACEHOLDER)).string(text)
+
+
 class _Rewriter:
     """Rewrites the strings in the extras of one row, and counts what it replaced."""
 
@@ -122,13 +133,14 @@ class _Rewriter:
         return Extras(
             self._json(extras.tools),
             extras.label,
-            {name: self._value(value) for name, value in extras.columns.items()},
+            {name: self._value(value, name) for name, value in extras.columns.items()},
             {place: self._turn(turn) for place, turn in extras.turns.items()},
         )
 
     def _turn(self, turn: Turn) -> Turn:
-        name = None if turn.name is None else self._string(turn.name)
-        return replace(turn, name=name, tool_calls=self._json(turn.tool_calls))
+        """A call's id that is a secret gets the same placeholder in the call and in its answer."""
+        name, answered = (text and self.string(text) for text in (turn.name, turn.tool_call_id))
+        return replace(turn, name=name, tool_call_id=answered, tool_calls=self._json(turn.tool_calls))
 
     def _json(self, document: str | None) -> str | None:
         """Canonical JSON stays canonical; what is not touched keeps its bytes."""
@@ -141,33 +153,68 @@ class _Rewriter:
         return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
     def _value(self, value: object, name: str = "") -> object:
+        """`name` is the key before the value, which may say what it is: `{"password": ...}`."""
         if isinstance(value, str):
-            return self._arguments(value) if name == "arguments" else self._string(value)
+            return self._arguments(value) if name == "arguments" else self._named(name, value)
         if isinstance(value, list):
-            return [self._value(item) for item in value]
+            return [self._value(item, name) for item in value]
         if isinstance(value, dict):
-            return {key: item if key == "id" else self._value(item, key) for key, item in value.items()}
+            return self._object(value)
+        if isinstance(value, int) and not isinstance(value, bool):
+            told = self._after_name(name, str(value))
+            return value if told is None else told
         return value
+
+    def _object(self, value: dict[str, object]) -> dict[str, object]:
+        """Keys may be values too. Two that would become one stay apart."""
+        found: dict[str, object] = {}
+        for key, item in value.items():
+            new, again = self.string(key), 1
+            while new in found:
+                again += 1
+                new = f"{self.string(key)} ({again})"
+            found[new] = self._value(item, key)
+        return found
+
+    def _named(self, name: str, value: str) -> str:
+        after = self.string(value)
+        if after != value or not TELLING.search(name):
+            return after
+        return self._after_name(name, value) or value
+
+    def _after_name(self, name: str, value: str) -> str | None:
+        """What is left of a value that its name tells to be personal, or None."""
+        if not name or len(value) > LONGEST_NAMED:
+            return None
+        before = len(f"{name}: ".encode("utf-8", "surrogatepass"))
+        content = f"{name}: {value}".encode("utf-8", "surrogatepass")
+        spans = [span for span in self._found(content) if span[0] >= before]
+        if not spans:
+            return None
+        return self._replaced(content, spans)[before:].decode("utf-8", "surrogatepass")
 
     def _arguments(self, value: str) -> str:
         """Arguments of a call are JSON in a string, and must remain so."""
         try:
             json.loads(value)
         except ValueError:
-            return self._string(value)
+            return self.string(value)
         return self._json(value) or value
 
-    def _string(self, value: str) -> str:
+    def string(self, value: str) -> str:
         content = value.encode("utf-8", "surrogatepass")
         self._replacements.spare(content)
-        while (after := self._once(content)) != content:
+        while (after := self._replaced(content, self._found(content))) != content:
             content = after
         return content.decode("utf-8", "surrogatepass")
 
-    def _once(self, content: bytes) -> bytes:
+    def _found(self, content: bytes) -> list[Found]:
         texts = Texts(np.frombuffer(bytearray(content), np.uint8), np.array([0, len(content)], np.int64))
+        return list(self._detector.find(texts))
+
+    def _replaced(self, content: bytes, spans: list[Found]) -> bytes:
         parts, at = [], 0
-        for start, end, kind in self._detector.find(texts):
+        for start, end, kind in spans:
             parts += [content[at:start], self._replacements.of(kind, content[start:end].decode("utf-8", "replace"))]
             self.counts[kind] += 1
             at = end

@@ -1,6 +1,7 @@
 """What stands in the place of what was found."""
 
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -64,6 +65,71 @@ def test_tool_calls_and_kept_columns_are_redacted_and_stay_json() -> None:
     assert json.loads(told_calls[0]["function"]["arguments"]) == {"to": "<EMAIL_1>", "subject": 'say "hi"'}
     assert told.columns == {"reviewer": {"mail": ["<EMAIL_1>"], "n": 3}}
     assert counts == {PiiType.EMAIL: 3}
+
+
+def redacted_calls(arguments: str, call_id: str = "call_1", answered: str = "call_1") -> tuple[dict[str, Any], Row]:
+    """The call after redaction, and its row."""
+    calls = json.dumps([{"function": {"arguments": arguments, "name": "send"}, "id": call_id, "type": "function"}])
+    turns = (
+        Turn("user", "mail ann@x.example"),
+        Turn("assistant", "", tool_calls=calls),
+        Turn("tool", "done", tool_call_id=answered),
+    )
+    row = redact(RowBatch.of([Row(RowFormat.CHAT, turns)], [1]), DETECTOR)[0].row(0)
+    return json.loads(row.turns[1].tool_calls or "")[0], row
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({"to": ["ann@x.example", "bob@x.example"]}, {"to": ["<EMAIL_1>", "<EMAIL_2>"]}),
+        ({"card": 4556737586899855, "n": 3, "ok": True}, {"card": "<CREDIT_CARD_1>", "n": 3, "ok": True}),
+        ({"ssn": 536228726, "total": 536228726}, {"ssn": "<US_SSN_1>", "total": 536228726}),
+        ({"password": "hunter2!x", "note": "hunter2!x"}, {"password": "<SECRET_1>", "note": "hunter2!x"}),
+        ({"ann@x.example": 1, "Ann@x.example": 2}, {"<EMAIL_1>": 1, "<EMAIL_1> (2)": 2}),
+        ({"since": 1700000000, "size": 1.5, "id": "7"}, {"since": 1700000000, "size": 1.5, "id": "7"}),
+    ],
+)
+def test_values_in_arguments_are_told_by_themselves_or_by_their_keys(
+    before: dict[str, Any], after: dict[str, Any]
+) -> None:
+    call, _ = redacted_calls(json.dumps(before))
+    assert json.loads(call["function"]["arguments"]) == after
+
+
+def test_an_answer_still_finds_its_call_when_their_id_is_a_secret() -> None:
+    call, row = redacted_calls("{}", call_id="bob@x.example", answered="bob@x.example")
+    assert call["id"] == row.turns[2].tool_call_id == "<EMAIL_2>"
+
+
+VALUES = st.sampled_from(
+    ["ann@x.example", "4111 1111 1111 1111", "192.168.17.4", "<EMAIL_1>", 'a "b" \\', "é", "", "ok"]
+)
+DOCUMENTS = st.recursive(
+    VALUES | st.none() | st.booleans() | st.integers(-(1 << 62), 1 << 62) | st.floats(allow_nan=False),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(VALUES | st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.dictionaries(st.text(max_size=6), DOCUMENTS, max_size=4))
+def test_arguments_stay_json_of_the_same_form_and_redacting_again_changes_nothing(document: dict[str, Any]) -> None:
+    call, row = redacted_calls(json.dumps(document))
+    after = json.loads(call["function"]["arguments"])
+    assert isinstance(after, dict) and len(after) == len(document)
+    assert not any(value in call["function"]["arguments"] for value in ("ann@x", "4111", "192.168.17.4"))
+    again, _, _ = redact(RowBatch.of([row], [1]), DETECTOR)
+    assert again.row(0) == row
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.binary(min_size=1, max_size=40), st.sampled_from(["ann@x.example", "+49 30 901820", "536-22-8726"]))
+def test_pseudonyms_are_the_same_in_every_run_and_say_nothing_without_the_key(key: bytes, value: str) -> None:
+    one, other = (redact(batch([f"it is {value}"]), DETECTOR, RedactStyle.PSEUDONYM, key)[0].texts[0] for _ in range(2))
+    assert one == other and value not in one
+    longer = redact(batch([f"it is {value}"]), DETECTOR, RedactStyle.PSEUDONYM, key + b"1")[0].texts[0]
+    assert longer != one
 
 
 PIECES = st.sampled_from(
