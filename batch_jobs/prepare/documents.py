@@ -10,9 +10,6 @@ from batch_jobs.prepare.cleaning.pii.detector import Detector
 from batch_jobs.prepare.cleaning.pii.redacting import redact
 from batch_jobs.prepare.pipeline import Prepared
 from batch_jobs.prepare.quarantine import QUARANTINE
-from batch_jobs.prepare.reporting.page import report_page
-from batch_jobs.prepare.reporting.profiling import build_profile
-from batch_jobs.prepare.reporting.running import run_profile
 from tunesmith.contracts.datasets import DatasetManifest, RowFormat
 from tunesmith.contracts.preflight import Preflight
 from tunesmith.contracts.preparation import STRUCTURED_PII
@@ -31,6 +28,11 @@ def write_documents(
     preflight: Preflight | None = None,
 ) -> list[str]:
     """Write them beside the Parquet files; their names. `failure` is why this is no dataset version."""
+    # jinja2 and pyarrow.compute take a while to start, and runs without a report do not need them
+    from batch_jobs.prepare.reporting.page import report_page
+    from batch_jobs.prepare.reporting.profiling import build_profile
+    from batch_jobs.prepare.reporting.running import run_profile
+
     parts = {split: [folder / file.path for file in entry.files] for split, entry in manifest.splits.items()}
     redact = _redactor()
     run = run_profile(prepared, folder / QUARANTINE, redact, preflight)

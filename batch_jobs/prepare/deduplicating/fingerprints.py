@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from batch_jobs.prepare.batches import Extras, RowBatch
 from batch_jobs.prepare.compiling import compiled
 from batch_jobs.prepare.hashing import mix
+from batch_jobs.prepare.lanes import load_word
 
 Hashes = NDArray[np.uint64]
 ASSISTANT = 2
@@ -102,21 +103,6 @@ def _is_space(byte):
 
 
 @compiled
-def _word(buffer, at):
-    """Eight bytes, little-endian; compilers make one load of it."""
-    return (
-        np.uint64(buffer[at])
-        | np.uint64(buffer[at + 1]) << np.uint64(8)
-        | np.uint64(buffer[at + 2]) << np.uint64(16)
-        | np.uint64(buffer[at + 3]) << np.uint64(24)
-        | np.uint64(buffer[at + 4]) << np.uint64(32)
-        | np.uint64(buffer[at + 5]) << np.uint64(40)
-        | np.uint64(buffer[at + 6]) << np.uint64(48)
-        | np.uint64(buffer[at + 7]) << np.uint64(56)
-    )
-
-
-@compiled
 def _rotate(value, by):
     return (value << np.uint64(by)) | (value >> np.uint64(64 - by))
 
@@ -128,7 +114,7 @@ def murmur(buffer, start, end, seed):
     one = two = seed
     at = start
     while at + 16 <= end:
-        k1, k2 = _word(buffer, at), _word(buffer, at + 8)
+        k1, k2 = load_word(buffer, at), load_word(buffer, at + 8)
         one ^= _rotate(k1 * c1, 31) * c2
         one = (_rotate(one, 27) + two) * np.uint64(5) + np.uint64(0x52DCE729)
         two ^= _rotate(k2 * c2, 33) * c1
