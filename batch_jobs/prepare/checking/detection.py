@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from batch_jobs.prepare.checking.problems import BadRow
@@ -112,7 +113,7 @@ class FormatOfFile:
         if self.is_given and self.format and (found is None or all(key in row for key in REQUIRED[self.format])):
             return self.format  # what is missing, its parser says
         if found is None:
-            raise BadRow(ProblemCode.UNKNOWN_FORMAT, _unknown(row))
+            raise BadRow(ProblemCode.UNKNOWN_FORMAT, _unknown(frozenset(row)))
         if self.format is None:
             raise BadRow(
                 ProblemCode.MIXED_FORMAT,
@@ -133,8 +134,9 @@ class FormatOfFile:
         return f"the file is {self.format}, this row is {found}: two kinds of dataset ({kinds}), never mixed"
 
 
-def _unknown(row: dict[str, Any]) -> str:
-    """What the row has, and the columns that would make it a format that is known."""
+@lru_cache(maxsize=16)  # rows of a file have the same keys, which may be long
+def _unknown(row: frozenset[str]) -> str:
+    """What the row with these keys has, and the columns that would make it a format that is known."""
     keys = cut(", ".join(sorted(row)[:8]), 120).encode(errors="backslashreplace").decode() or "none"
     found = f"no known format has only these keys: {keys}"
     for name in SUGGESTED:

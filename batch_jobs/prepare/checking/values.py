@@ -1,7 +1,7 @@
 """Values of a row by their type: the value, or a BadRow that names the field and what stands there instead."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import Any, NoReturn
 
 from batch_jobs.prepare.checking.decoding import decode_value, json_type
@@ -34,7 +34,7 @@ LABELS = ("label", "kto_tag")
 """Whether an answer is wanted: TRL's key, and LLaMA-Factory's."""
 
 
-def columns_for(row: Mapping[str, Any], wanted: Iterable[str]) -> dict[str, str]:
+def columns_for(row: Container[str], wanted: Iterable[str]) -> dict[str, str]:
     """Which of the row's columns are meant for the wanted keys that it lacks: column -> key, as in
     `prepare.read.columns`."""
     wanted, found = tuple(wanted), dict[str, str]()

@@ -12,9 +12,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from batch_jobs.prepare import convert, doctor
+from batch_jobs.prepare.examining import Examination
+from batch_jobs.prepare.threads import Workers
 from tests.batch_jobs.prepare.checking.rows import ANSWER, ASK, BETTER, chat
 from tunesmith.contracts.checks import DatasetCheck
 from tunesmith.contracts.datasets import DatasetKind, DropReason, ProblemCode, RowFormat, Severity
+from tunesmith.contracts.recipes import PrepareRecipe
 
 DATA = Path(__file__).parents[4] / "shared/data"
 GOOD, OTHER = chat(ASK, ANSWER), chat(ASK, BETTER)
@@ -162,6 +165,49 @@ def test_any_bytes_are_conserved(tmp_path: Path, capsys: pytest.CaptureFixture[s
     _, told = run(doctor.main, capsys, tmp_path / "rows.jsonl")  # RowCounts holds the law
     if not told.files[0].error:
         assert told.rows_in == content.count(b"\n") + bool(content) - content.endswith(b"\n")
+
+
+UNICODE = [{"prompt": "é – 你?", "completion": '😀 "a",\nb'}, {"prompt": "c", "completion": "ü"}]
+LINES = "".join(json.dumps(row, ensure_ascii=False) + "\r\n" for row in UNICODE)
+CUTTABLE = {
+    "a.jsonl": LINES.encode(),
+    "b.jsonl": ("\ufeff" + LINES).encode(),
+    "a.json": json.dumps(UNICODE, ensure_ascii=False, indent=1).encode(),
+    "a.csv": 'prompt,completion\r\né – 你?,"😀 ""a"",\nb"\r\nc,ü\r\n'.encode(),
+    "a.tsv": 'prompt\tcompletion\né – 你?\t"😀 ""a"",\nb"\nc\tü'.encode(),
+    "a.txt": "é – 你?\r\n\r\n😀 a\r\nb\r\n\r\nü\r\n".encode(),
+}
+
+
+@pytest.mark.parametrize("name", CUTTABLE)
+def test_a_file_cut_at_any_byte_loses_no_row_in_silence(name: str, tmp_path: Path) -> None:
+    file, content = tmp_path / name, CUTTABLE[name]
+    rows = [kept_of(file, content[:cut]) for cut in range(1, len(content) + 1)]
+    whole, problem = rows[-1]
+    assert problem is None and len(whole) == (3 if name == "a.txt" else 2)
+    for found, problem in rows:
+        if problem is None:
+            assert found[:-1] == whole[: max(0, len(found) - 1)]
+            assert not found or all(map(str.startswith, whole[len(found) - 1], found[-1]))
+    assert all(problem for _, problem in rows[:-1]) == (name == "a.json")
+
+
+def kept_of(file: Path, content: bytes) -> tuple[list[list[str]], str | None]:
+    """The good rows' texts, and why the file is refused; the conservation law is held by DatasetCheck."""
+    file.write_bytes(content)
+    examination = Examination(PrepareRecipe(), 10)
+    with Workers() as workers:
+        checked = list(doctor.examine(examination, str(file), workers))
+    (told,) = examination.told().files
+    assert told.error is None or told.error.startswith(f"{file}: ")
+    if told.error is None:
+        assert (
+            told.rows_in
+            == told.kept + told.quarantined + sum(told.dropped.values())
+            == sum(c.block.rows for c in checked)
+        )
+    rows = (each.batch.row(index) for each in checked for index in range(len(each.batch)))
+    return [[turn.content for turn in row.turns] for row in rows], told.error
 
 
 def test_conversion_writes_the_canonical_rows_and_tells_of_the_others(

@@ -107,6 +107,15 @@ def test_damage_is_named_with_the_file(tmp_path: Path) -> None:
             _raw(tmp_path / "a.parquet")
 
 
+def test_a_file_cut_at_any_place_is_an_error(tmp_path: Path) -> None:
+    """D13"""
+    good = _write(tmp_path / "good.parquet", {"text": ["a", "ü"]}).read_bytes()
+    for cut in (1, 3, 4, 5, len(good) // 3, len(good) - 9, len(good) - 8, len(good) - 4, len(good) - 1):
+        (tmp_path / "a.parquet").write_bytes(good[:cut])
+        with pytest.raises(InvalidInput, match=r"^s3://b/a\.parquet: "):
+            _raw(tmp_path / "a.parquet")
+
+
 def test_a_footer_that_promises_more_rows_is_an_error(tmp_path: Path) -> None:
     """num_rows of the footer is a zigzag varint: 500 becomes 2**40 or so."""
     good = _write(tmp_path / "good.parquet", {"text": ["a"] * 500}).read_bytes()
