@@ -99,6 +99,28 @@ class Spans:
             None if self.lines is None else self.lines[fits],
         )
 
+    def written(
+        self,
+        rows: slice,
+        good: NDArray[np.bool_],
+        out: NDArray[np.uint8],
+        bounds: tuple[NDArray[np.int64], NDArray[np.int64]],
+        refusals: list[Refusal],
+    ) -> Block:
+        """The block of some rows that were written anew, into `out`: `bounds` say of all rows where each begins and
+        ends there, and `good` of those in `rows` which are lines; the others are the refusals."""
+        begun, ended = bounds
+        return Block(
+            out[: ended[rows].max(initial=0)].tobytes(),
+            begun[rows][good],
+            ended[rows][good],
+            self.numbers[rows][good],
+            self.offsets[rows][good],
+            refusals,
+            self.stored,
+            None if self.lines is None else self.lines[rows][good],
+        )
+
     def take(self, rows: NDArray[np.int64]) -> "Spans":
         """These rows only."""
         columns = (self.starts, self.ends, self.lengths, self.numbers, self.offsets)

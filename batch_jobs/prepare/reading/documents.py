@@ -57,17 +57,7 @@ def _blocks(found: Spans, max_row_bytes: int) -> Iterator[Block]:
         good, before = fits[part], np.cumsum(fits[part])
         long = [first + place for place in np.flatnonzero(~good).tolist()]
         refusals = [found.refuse(row, int(before[row - first]), too_long(found, row)) for row in long]
-        assert found.lines is not None
-        yield Block(
-            out[: ended[part].max(initial=0)].tobytes(),
-            begun[part][good],
-            ended[part][good],
-            found.numbers[part][good],
-            found.offsets[part][good],
-            refusals,
-            found.stored,
-            found.lines[part][good],
-        )
+        yield found.written(part, good, out, (begun, ended), refusals)
         first = last
 
 

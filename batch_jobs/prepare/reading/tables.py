@@ -236,17 +236,7 @@ class Table:
                 told = f"{found.place(row)}: {fields[row]} fields, the header has {columns}"
                 problem = BadRow(ProblemCode.RAGGED_ROW, told)
                 refusals.append(found.refuse(row, int(before[place]), problem))
-        assert found.lines is not None
-        return Block(
-            out[: ended[part].max(initial=0)].tobytes(),
-            begun[part][good],
-            ended[part][good],
-            found.numbers[part][good],
-            found.offsets[part][good],
-            refusals,
-            found.stored,
-            found.lines[part][good],
-        )
+        return found.written(part, good, out, (begun, ended), refusals)
 
 
 def _names(header: Spans, mark: int, uri: str, delimiter: str, max_row_bytes: int) -> list[str]:

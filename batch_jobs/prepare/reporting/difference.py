@@ -9,7 +9,6 @@ standard output; the exit code is 2 where a version cannot be read. Memory: some
 import argparse
 import json
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,16 +17,15 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from botocore.exceptions import BotoCoreError, ClientError
 from numpy.typing import NDArray
-from pydantic import ValidationError
 
 from batch_jobs.prepare.batches import Integers
+from batch_jobs.prepare.reporting.answering import answer
 from batch_jobs.prepare.reporting.folders import VersionFolder
 from batch_jobs.prepare.reporting.measuring import hashes
 from batch_jobs.prepare.reporting.rows import rows_of_table, tables
 from tunesmith.contracts.datasets import DatasetManifest, Split
-from tunesmith.contracts.errors import NotFound, PlatformError
+from tunesmith.contracts.errors import NotFound
 from tunesmith.contracts.versions import (
     ChangedRow,
     ComparedCount,
@@ -47,17 +45,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("after", help="folder of another")
     parser.add_argument("--sample", type=int, default=SAMPLE, help="rows that are shown of each kind")
     given = parser.parse_args(argv)
-    try:
-        with tempfile.TemporaryDirectory(prefix="tunesmith-diff-") as scratch:
-            found = compare(*(_open(place, Path(scratch)) for place in (given.before, given.after)), given.sample)
-    except (PlatformError, OSError, ClientError, BotoCoreError, pa.ArrowException) as error:
-        print(error, file=sys.stderr)
-        return 2
-    except ValidationError as error:
-        print(f"one of them is no dataset version of this tunesmith: {error}", file=sys.stderr)
-        return 2
-    sys.stdout.write(found.model_dump_json(indent=2) + "\n")
-    return 0
+    places = (given.before, given.after)
+    return answer(
+        lambda scratch: compare(*(_open(place, scratch) for place in places), given.sample), " or ".join(places)
+    )
 
 
 def _open(place: str, scratch: Path) -> VersionFolder:

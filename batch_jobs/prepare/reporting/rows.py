@@ -9,7 +9,6 @@ One JSON document (contracts.versions.ShownRows) goes to standard output; the ex
 import argparse
 import json
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,19 +18,18 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from botocore.exceptions import BotoCoreError, ClientError
 from numpy.typing import NDArray
-from pydantic import ValidationError
 
 from batch_jobs.prepare.canonical import Row, Turn
 from batch_jobs.prepare.doctor import examine
 from batch_jobs.prepare.examining import Examination
+from batch_jobs.prepare.reporting.answering import answer
 from batch_jobs.prepare.reporting.folders import VersionFolder
 from batch_jobs.prepare.reporting.measuring import TURNS
 from batch_jobs.prepare.threads import Workers
 from tunesmith.adapters.storage import Storage, is_s3
 from tunesmith.contracts.datasets import Split
-from tunesmith.contracts.errors import InvalidInput, NotFound, PlatformError
+from tunesmith.contracts.errors import InvalidInput, NotFound
 from tunesmith.contracts.recipes import PrepareRecipe
 from tunesmith.contracts.versions import ShownRow, ShownRows, ShownTurn
 
@@ -79,17 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         Split(given.split) if given.split else None,
         *(given.language, given.label, given.source, given.search, given.item),
     )
-    try:
-        with tempfile.TemporaryDirectory(prefix="tunesmith-show-") as scratch:
-            shown = show(given.place, wanted, given.limit, Path(scratch))
-    except (PlatformError, OSError, ClientError, BotoCoreError, pa.ArrowException) as error:
-        print(error, file=sys.stderr)
-        return 2
-    except ValidationError as error:
-        print(f"{given.place} holds no dataset version of this tunesmith: {error}", file=sys.stderr)
-        return 2
-    sys.stdout.write(shown.model_dump_json(indent=2) + "\n")
-    return 0
+    return answer(lambda scratch: show(given.place, wanted, given.limit, scratch), given.place)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -1,13 +1,10 @@
 """`tunesmith data check` and `convert`: what is wrong with files, told so that a person can mend them."""
 
-import subprocess
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from pydantic import ValidationError
 from rich.console import Group
 from rich.padding import Padding
 from rich.table import Table
@@ -15,8 +12,8 @@ from rich.text import Text
 
 from tunesmith.contracts.checks import CheckedFile, DatasetCheck, FoundProblem
 from tunesmith.contracts.datasets import DropReason, ProblemCode, RowFormat, Severity
-from tunesmith_cli import account
-from tunesmith_cli.console import AsJson, fail, out, print_json, say, table
+from tunesmith_cli.children import judge
+from tunesmith_cli.console import AsJson, out, print_json, say, table
 
 PLACES = 3
 """Of each kind of problem so many places are shown."""
@@ -43,7 +40,7 @@ def check(files: Files, recipe: RecipeFile = None, limit: Limit = 1_000, as_json
 
         tunesmith data check s3://my-bucket/tickets/ --json
     """
-    told = examine("doctor", [*_recipe(recipe), "--limit", str(limit), "--", *files], files)
+    told = judge("doctor", [*_recipe(recipe), "--limit", str(limit), "--", *files], DatasetCheck)
     show(told, as_json)
     raise typer.Exit(1 if told.errors else 0)
 
@@ -74,7 +71,7 @@ def convert(
     wanted = ["--to", to.value] if to else []
     wanted += [word for pair in columns or [] for word in ("--columns", pair)]
     words = [*_recipe(recipe), "--limit", str(limit), "--output", str(output), *wanted, "--", *files]
-    told = examine("convert", words, files)
+    told = judge("convert", words, DatasetCheck)
     show(told, as_json)
     say(f"{told.kept:,} rows are in {output}.")
     raise typer.Exit(1 if told.errors else 0)
@@ -82,23 +79,6 @@ def convert(
 
 def _recipe(file: Path | None) -> list[str]:
     return ["--recipe", str(file)] if file else []
-
-
-def examine(module: str, words: Sequence[str], files: Sequence[str]) -> DatasetCheck:
-    """Run the job's module as a child and read its document. Its progress and errors go to standard error."""
-    if any(file.startswith("s3://") for file in files):
-        account.target()  # the child's AWS clients go where this command's go
-    command = [sys.executable, "-m", f"batch_jobs.prepare.{module}", *words]
-    child = subprocess.run(command, stdout=subprocess.PIPE, check=False)
-    if child.returncode not in (0, 1):
-        raise typer.Exit(1)
-    try:
-        return DatasetCheck.model_validate_json(child.stdout)
-    except ValidationError as error:
-        raise fail(
-            f"python -m batch_jobs.prepare.{module} gave no answer",
-            "see its error above; where a module is missing: pip install 'tunesmith[prepare]'",
-        ) from error
 
 
 def show(told: DatasetCheck, as_json: bool) -> None:

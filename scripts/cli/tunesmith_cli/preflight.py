@@ -1,12 +1,9 @@
 """`tunesmith data preflight`: what a base model's tokenizer and template make of a dataset, before it is paid for."""
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from pydantic import ValidationError
 from rich.console import Group
 from rich.padding import Padding
 from rich.table import Table
@@ -19,6 +16,7 @@ from tunesmith.contracts.datasets import Severity
 from tunesmith.contracts.preflight import LabelledRow, Preflight, PreflightFinding
 from tunesmith_cli import account
 from tunesmith_cli.checking import printable
+from tunesmith_cli.children import judge
 from tunesmith_cli.console import AsJson, fail, out, print_json, table
 
 LOCAL_BASES = Path(".tunesmith/bases")
@@ -54,11 +52,9 @@ def preflight(
         tunesmith data preflight tickets.jsonl --base smollm2-135m-instruct --recipe recipe.yaml --show-mask 3
     """
     places = [locate(file) for file in files]
-    if any(place.startswith("s3://") for place in places):
-        account.target()  # the child's AWS clients go where this command's go
     words = ["--base", find(base), "--show-mask", str(show_mask)]
     words += ["--recipe", str(recipe)] if recipe else []
-    told = _ask([*words, "--", *places])
+    told = judge("preflight", [*words, "--", *places], Preflight)
     if as_json:
         print_json(told)
     else:
@@ -90,20 +86,6 @@ def find(base: str) -> str:
     if found is None:
         raise fail(f"there is no base model {base}", f"import it: tunesmith models import {base}")
     return f"{found.uri}#{found.digest}"
-
-
-def _ask(words: list[str]) -> Preflight:
-    command = [sys.executable, "-m", "batch_jobs.prepare.preflight", *words]
-    child = subprocess.run(command, stdout=subprocess.PIPE, check=False)
-    if child.returncode not in (0, 1):
-        raise typer.Exit(1)
-    try:
-        return Preflight.model_validate_json(child.stdout)
-    except ValidationError as error:
-        raise fail(
-            "python -m batch_jobs.prepare.preflight gave no answer",
-            "see its error above; where a module is missing: pip install 'tunesmith[prepare]'",
-        ) from error
 
 
 def show(told: Preflight) -> None:

@@ -19,7 +19,8 @@ from tunesmith.contracts.checks import DatasetCheck, FoundProblem
 from tunesmith.contracts.datasets import Problem, ProblemCode
 from tunesmith.contracts.errors import InvalidInput, NotFound
 from tunesmith_cli import account, data, runs
-from tunesmith_cli.checking import examine, printable, show
+from tunesmith_cli.checking import printable, show
+from tunesmith_cli.children import judge
 from tunesmith_cli.console import AsJson, fail, out, print_json, say, table
 
 QUARANTINE = "quarantine.jsonl"
@@ -141,7 +142,7 @@ def _check(output: Path, words: list[str]) -> DatasetCheck:
         raise fail(
             f"{output} is empty", "remove it to begin again; rows that are not whole must be mended at their source"
         )
-    return examine("doctor", words, [])
+    return judge("doctor", words, DatasetCheck)
 
 
 def open_quarantine(source: str) -> Quarantine:

@@ -11,8 +11,8 @@ from rich.text import Text
 
 from tunesmith.contracts.datasets import Split
 from tunesmith.contracts.versions import ComparedCount, VersionDifference
+from tunesmith_cli.children import ask
 from tunesmith_cli.console import AsJson, out, print_json, table
-from tunesmith_cli.data.children import ask
 from tunesmith_cli.data.conversations import conversation
 from tunesmith_cli.preflight import locate
 

@@ -11,8 +11,8 @@ from tunesmith.adapters.storage import Storage
 from tunesmith.contracts.datasets import Split
 from tunesmith.contracts.versions import ShownRows
 from tunesmith_cli import account
+from tunesmith_cli.children import ask
 from tunesmith_cli.console import AsJson, fail, out, print_json, say
-from tunesmith_cli.data.children import ask
 from tunesmith_cli.data.conversations import conversation
 from tunesmith_cli.preflight import locate
 
