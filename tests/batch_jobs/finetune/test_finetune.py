@@ -391,4 +391,7 @@ def test_job_works_in_s3_and_resumes_from_there(
 
 
 def test_params_for_a_laptop_run_are_valid(event: Any) -> None:
-    FinetuneParams.model_validate(event("finetune/tiny.json"))
+    """They train on what the example of the job before makes."""
+    params, before = FinetuneParams.model_validate(event("finetune/tiny.json")), event("prepare/tiny.json")
+    assert params.manifest_uri == before["output_uri"] + "manifest.json"
+    assert params.dataset_version == before["dataset_version"]

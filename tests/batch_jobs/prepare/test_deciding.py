@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batch_jobs.prepare.balancing import surplus
-from batch_jobs.prepare.deciding import REASONS, TEST, TRAIN, VALIDATION, Decisions, decide
+from batch_jobs.prepare.deciding import REASONS, TEST, TRAIN, VALIDATION, Decisions, decide, split_of
 from batch_jobs.prepare.facts import NO_FACTS, RowFacts
 from tunesmith.contracts.datasets import DropReason
 from tunesmith.contracts.errors import InvalidInput
@@ -94,6 +94,57 @@ def test_row_that_was_dropped_before_does_not_stand_for_its_group() -> None:
     toxic = 1 + REASONS.index(DropReason.TOXIC)
     facts = facts_of(prompts_of(TRAIN, 2), quality=[1, 0], refused=[toxic, 0])
     assert reasons(decided(facts, [0, 0])) == [DropReason.TOXIC, None]
+
+
+def test_row_near_the_frozen_suite_does_not_stand_for_its_group_but_the_test_split_keeps_its_own() -> None:
+    """The suite's row is numbered 0, so that row r is 1 + r."""
+    train, test = prompts_of(TRAIN, 3), prompts_of(TEST, 1)
+    facts = facts_of([train[0], test[0], train[1], train[2]], quality=[1, 0, 0.5, 0.6])
+    asked = []
+
+    def near(rows: np.ndarray) -> np.ndarray:
+        asked.append(rows.tolist())
+        return np.array([0, 0, 0, 3, 3])
+
+    found = decide(facts, PrepareRecipe(), np.array([False]), NOBODY, 1, near)
+    assert asked == [[0, 1, 2, 3]]
+    assert reasons(found) == [DropReason.NEAR_FROZEN_TEST, None, DropReason.NEAR_DUPLICATE, None]
+    assert found.near.tolist() == [0, 0, 2, 2]
+
+
+def test_row_of_which_nothing_may_be_learnt_is_dropped_unless_it_tests() -> None:
+    train, test = prompts_of(TRAIN, 2), prompts_of(TEST, 1)
+    facts = facts_of([train[0], test[0], train[1]], learnable=[False, False, True])
+    assert reasons(decided(facts)) == [DropReason.IN_FROZEN_TEST, None, None]
+
+
+def test_row_that_cannot_be_compared_is_no_near_duplicate() -> None:
+    facts = facts_of(prompts_of(TRAIN, 3), comparable=[True, False, True])
+    assert reasons(decided(facts, [0, 0, 0])) == [None, None, DropReason.NEAR_DUPLICATE]
+
+
+def test_exact_duplicates_stay_where_nobody_asks() -> None:
+    facts = facts_of(prompts_of(TRAIN, 1) * 2)
+    facts.fingerprint[1] = facts.fingerprint[0]
+    recipe = PrepareRecipe(deduplicate=DeduplicateRecipe(exact=False, near=False))
+    assert reasons(decided(facts, recipe=recipe)) == [None, None]
+    assert reasons(decided(facts)) == [None, DropReason.EXACT_DUPLICATE]
+
+
+def test_splits_have_their_shares_and_another_seed_gives_others() -> None:
+    keys = np.arange(1, 20_001, dtype=np.uint64)
+    recipe = PrepareRecipe(test_fraction=0.1, validation_fraction=0.2)
+    one, other = split_of(keys, recipe), split_of(keys, recipe.model_copy(update={"seed": recipe.seed + 1}))
+    assert np.bincount(one) / len(keys) == pytest.approx([0.7, 0.2, 0.1], abs=0.015)
+    assert (one == other).mean() == pytest.approx(0.7**2 + 0.2**2 + 0.1**2, abs=0.03)  # as if they were independent
+
+
+def test_prompt_of_a_test_row_that_was_dropped_may_be_trained_on() -> None:
+    """Only by `group_by` may equal prompts meet in several splits."""
+    groups = [*prompts_of(TEST, 1), *prompts_of(TRAIN, 1)]
+    toxic = 1 + REASONS.index(DropReason.TOXIC)
+    assert reasons(decided(facts_of([7, 7], group=groups, refused=[toxic, 0]))) == [DropReason.TOXIC, None]
+    assert reasons(decided(facts_of([7, 7], group=groups))) == [None, DropReason.IN_FROZEN_TEST]
 
 
 def test_row_of_another_group_is_not_trained_on_where_its_prompt_is_held_out() -> None:

@@ -107,6 +107,7 @@ def test_held_out_rows_stay_held_out_when_rows_are_added(place: Workplace) -> No
     second = place.params(place.source("b.jsonl", b"\n".join(new + old[::-1])), name="second")
     place.manifest(first), place.manifest(second)
     for split in Split:
+        assert place.prompts(first, split)
         assert place.prompts(first, split) <= place.prompts(second, split)
 
 
@@ -333,5 +334,10 @@ def test_pairs_that_say_the_opposite_of_earlier_ones_stay_with_a_warning(place: 
     assert told[0]["offset"] == len(b"\n".join(good)) + 1 and "line 4" in told[0]["message"]
 
 
-def test_params_for_a_laptop_run_are_valid(event: Any) -> None:
-    PrepareParams.model_validate(event("prepare/tiny.json"))
+def test_params_for_a_laptop_run_make_a_dataset(place: Workplace, event: Any) -> None:
+    params = PrepareParams.model_validate(event("prepare/tiny.json"))
+    assert params.output_uri == ".tunesmith/tiny/dataset/"
+    upload = Path(__file__).parents[3] / params.sources[0].uri
+    made = place.source("tiny.jsonl", upload.read_bytes())
+    manifest = place.manifest(params.model_copy(update={"sources": [made], "output_uri": f"{place.folder}/tiny/"}))
+    assert manifest.dataset_version == params.dataset_version and manifest.counts.kept >= params.recipe.min_rows

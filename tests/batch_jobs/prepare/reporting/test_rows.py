@@ -32,7 +32,8 @@ def test_filters_agree_with_the_profile(version: Version) -> None:
         assert len(found) == count and all(row.label == label for row in found)
     for language, count in version.profile.languages.items():
         assert len(rows(version, Wanted(language=language))) == count
-    assert all("february" in row.source for row in rows(version, Wanted(source="february")))
+    february = rows(version, Wanted(source="february"))
+    assert february == [row for row in rows(version, Wanted()) if "february" in row.source] != []
 
 
 def test_search_finds_what_is_said_in_any_turn(version: Version) -> None:
