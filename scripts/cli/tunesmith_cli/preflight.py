@@ -64,8 +64,11 @@ def preflight(
 
 def locate(place: str) -> str:
     """A file, folder or URI as it is; a dataset version as its folder in S3."""
-    if place.startswith("s3://") or Path(place).exists() or not BEGINNING.fullmatch(place):
+    if place.startswith("s3://") or Path(place).exists():
         return place
+    if not BEGINNING.fullmatch(place):
+        told = "a dataset version is named by its digest, or a beginning of it: tunesmith data versions"
+        raise fail(f"there is no file or folder {place}", told)
     account.target()
     version = find_version(account.platform().tables["datasets"], place)
     if version is None:

@@ -63,6 +63,14 @@ def test_nothing_moves_the_cursor() -> None:
 def test_what_is_no_dataset_is_named(tmp_path: Path, command: Command) -> None:
     refused = command("data", "show", str(tmp_path))
     assert refused.exit_code == 1 and "no manifest.json" in refused.stderr
+    missing = command("data", "show", "tickets-of-may")
+    assert missing.exit_code == 1 and "there is no file or folder tickets-of-may" in missing.stderr
+    assert "tunesmith data versions" in missing.stderr
+
+
+def test_nothing_that_matches_is_said(version: Version, command: Command) -> None:
+    kept = version.manifest.counts.kept
+    assert f"None of {kept:,} rows matches." in command("data", "show", str(version.folder), "--label", "x").output
 
 
 def test_page_of_a_version_in_s3_is_saved(

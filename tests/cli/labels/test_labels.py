@@ -167,6 +167,14 @@ def test_second_run_asks_nothing(ask: Callable[..., dict[str, Any]], rows: Path,
     assert (ask(rows)["from_cache"], ask(rows)["from_cache"]) == (2, 3)
 
 
+def test_rows_that_all_have_a_label_are_not_asked_about(rows: Path, tmp_path: Path, model: Model) -> None:
+    file = tmp_path / "known.jsonl"
+    file.write_text("".join(json.dumps(row | {"label": "praise"}) + "\n" for row in ROWS))
+    words = ["data", "label", str(file), "--labels", "praise,complaint", "--base-url", model.url, "--model", "plain"]
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 0 and "--relabel asks about them too" in " ".join(result.output.split())
+
+
 def test_other_question_is_not_answered_from_the_cache(ask: Callable[..., dict[str, Any]], rows: Path) -> None:
     ask(rows)
     assert ask(rows, "--instructions", "Praise is rare.")["from_cache"] == 0
@@ -337,6 +345,14 @@ def test_reviewed_labels_come_back(labelled: Path, tmp_path: Path) -> None:
         "label_reviewer": "ana",
     }
     assert [row.raw for row in after[3:]] == [row.raw for row in before[3:]]
+
+
+def test_review_without_a_label_says_so(labelled: Path, tmp_path: Path) -> None:
+    review(labelled, tmp_path / "review.csv")
+    words = ["data", "review", "import", str(tmp_path / "review.csv"), str(labelled), "-o", str(tmp_path / "out.jsonl")]
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 0 and "no new_label is filled in" in " ".join(result.output.split())
+    assert (tmp_path / "out.jsonl").read_bytes() == labelled.read_bytes()
 
 
 def test_reviews_as_json_lines(labelled: Path, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from tunesmith_cli.labels import commands as labels
 
 __all__ = ["app", "push", "put_recipe", "upload", "uploading", "wait_for_acceptance"]
 
-app = typer.Typer(help="Datasets.", no_args_is_help=True)
+app = typer.Typer(help="Datasets: check files, upload them, read what became of them.", no_args_is_help=True)
 app.command("push")(uploading.push)
 app.command("versions")(versions.versions)
 app.command("show")(showing.show)

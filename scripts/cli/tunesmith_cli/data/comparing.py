@@ -16,12 +16,15 @@ from tunesmith_cli.console import AsJson, out, print_json, table
 from tunesmith_cli.data.conversations import conversation
 from tunesmith_cli.preflight import locate
 
-VersionArgument = typer.Argument(metavar="VERSION|FOLDER", help="A version's digest or a beginning of it, its folder.")
+BEFORE, AFTER = (
+    typer.Argument(metavar=name, help=f"{which}: a version's digest or a beginning of it, or its folder.")
+    for name, which in (("BEFORE", "The older version"), ("AFTER", "The newer one"))
+)
 
 
 def diff(
-    before: Annotated[str, VersionArgument],
-    after: Annotated[str, VersionArgument],
+    before: Annotated[str, BEFORE],
+    after: Annotated[str, AFTER],
     sample: Annotated[int, typer.Option("--sample", "-n", help="Rows shown of each kind.", min=0)] = 2,
     as_json: AsJson = False,
 ) -> None:

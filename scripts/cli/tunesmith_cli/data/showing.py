@@ -67,6 +67,8 @@ def show(
 
 def _summary(told: ShownRows, limit: int) -> Text:
     good = told.total - told.quarantined
+    if good and not told.matched:
+        return Text(f"None of {good:,} rows matches.", style="dim")
     found = f"{told.matched:,} that match, of {good:,}" if told.matched < good else f"{good:,}"
     bad = f" {told.quarantined:,} are bad: tunesmith data check names them." if told.quarantined else ""
     more = f" --limit {min(told.matched, limit * 4)} shows more." if told.matched > len(told.rows) and limit else ""

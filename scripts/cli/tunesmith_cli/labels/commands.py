@@ -11,7 +11,16 @@ import typer
 
 from tunesmith.contracts.errors import InvalidInput
 from tunesmith_cli.console import AsJson, out, print_json, say, table
-from tunesmith_cli.labels.asking import BUDGET, AnswerCache, Endpoint, LabelSummary, Limits, Question, label_file
+from tunesmith_cli.labels.asking import (
+    BUDGET,
+    HAS_LABEL,
+    AnswerCache,
+    Endpoint,
+    LabelSummary,
+    Limits,
+    Question,
+    label_file,
+)
 from tunesmith_cli.labels.reviewing import export, import_reviews
 from tunesmith_cli.labels.rows import check_labels
 
@@ -41,9 +50,9 @@ def label(
 
     Examples:
 
-        tunesmith data label tickets.jsonl --labels praise,complaint --base-url https://api.example.com/v1 --model small
+        tunesmith data label a.jsonl --labels yes,no --base-url URL --model NAME
 
-        tunesmith data label tickets.jsonl --labels a,b --base-url http://127.0.0.1:8000/v1 --model demo --samples 5
+        tunesmith data label a.jsonl --labels yes,no --base-url URL --model X --rate 2
     """
     out_file = output or file.with_name(f"{file.stem}.labelled.jsonl")
     if out_file.resolve() == file.resolve():
@@ -70,10 +79,13 @@ def _tell(summary: LabelSummary, file: Path, as_json: bool) -> None:
             | {"file": str(file)}
         )
         return
-    out.print(table("Labels", ["label", "rows"], summary.labelled.most_common()))
+    if summary.labelled:
+        out.print(table("Labels", ["label", "rows"], summary.labelled.most_common()))
     if summary.unlabelled:
         out.print(table("Not labelled", ["reason", "rows"], summary.unlabelled.most_common()))
     say(f"{summary.rows:,} rows in {file}; {summary.requests:,} requests, {summary.tokens:,} tokens.")
+    if summary.unlabelled[HAS_LABEL] == summary.rows:
+        say("All of them have a label already: --relabel asks about them too.")
     if summary.unlabelled[BUDGET]:
         say("The budget is spent. The same command with a larger --max-tokens goes on from here.")
 
@@ -119,6 +131,8 @@ def review_import(
         print_json({"reviewed": given.total(), "labels": given, "file": str(output)})
     else:
         say(f"{given.total():,} reviewed labels are in {output}.")
+        if not given:
+            say(f"In {review} no new_label is filled in.")
 
 
 def _key(base_url: str) -> str | None:
