@@ -86,6 +86,8 @@ def test_dataset_version_is_found_by_the_beginning_of_its_digest(platform: Platf
     )
     assert dynamo.put(datasets.new_version(platform.tables["datasets"], version, dynamo.owner_token()))
     assert locate("abababab") == f"s3://artifacts/datasets/demo/tickets/{'ab' * 32}/"
+    (tmp_path / "rows.jsonl").touch()
     assert locate(str(tmp_path / "rows.jsonl")) == str(tmp_path / "rows.jsonl")
-    with pytest.raises(typer.Exit):
-        locate("0123456789")
+    for nothing in ("0123456789", str(tmp_path / "columns.jsonl")):
+        with pytest.raises(typer.Exit):
+            locate(nothing)

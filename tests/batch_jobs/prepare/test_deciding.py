@@ -228,6 +228,13 @@ def test_weights_are_the_shares_that_stay() -> None:
         surplus(np.arange(1000), group, ["a"], facts, recipe, 1)
 
 
+def test_group_that_has_no_rows_has_no_share() -> None:
+    group = np.repeat(np.arange(2, dtype=np.int32), [100, 300])
+    recipe = BalanceRecipe(by="source", weights={"a": 0.5, "b": 0.3, "nobody's": 0.2})
+    gone = surplus(np.arange(400), group, ["a", "b", "nobody's"], facts_of(list(range(400))), recipe, 1)
+    assert np.bincount(np.delete(group, gone)).tolist() == [100, 60]
+
+
 def test_rows_that_are_in_no_group_stay_where_there_are_no_groups() -> None:
     none = np.full(3, -1, np.int32)
     assert not len(surplus(np.arange(3), none, [], facts_of([1, 2, 3]), BalanceRecipe(by="source", max_ratio=2), 1))
