@@ -371,8 +371,9 @@ def test_full_disk_is_told_and_nothing_is_published(
 
 
 MEASURED = """
-import resource, sys
+import sys
 from pathlib import Path
+from tests.support.memory import peak_mebibytes
 from tests.support.preparing import Workplace
 from tunesmith.contracts.jobs import PrepareParams
 
@@ -380,7 +381,7 @@ params = PrepareParams.model_validate_json(Path(sys.argv[1]).read_bytes())
 from batch_jobs.prepare import spool
 spool.Spool.__init__.__defaults__ = (16 << 20,)
 code = Workplace(Path()).run(params)
-print("PEAK", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+print("PEAK", peak_mebibytes())
 sys.exit(code)
 """
 

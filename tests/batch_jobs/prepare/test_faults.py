@@ -112,8 +112,9 @@ LIMITED = """
 import resource, sys
 resource.setrlimit(resource.RLIMIT_AS, (1500 << 20,) * 2)
 from batch_jobs.prepare.doctor import main
+from tests.support.memory import peak_mebibytes
 code = main(sys.argv[1:])
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10, file=sys.stderr)
+print(peak_mebibytes(), file=sys.stderr)
 sys.exit(code)
 """
 

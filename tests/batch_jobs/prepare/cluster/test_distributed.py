@@ -112,7 +112,7 @@ ON_RAY = """
 import sys
 import daft, ray
 from pathlib import Path
-ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False)
 daft.set_runner_ray()
 from tests.batch_jobs.prepare.cluster.test_distributed import on_a_cluster
 prepared, found = on_a_cluster(Path(sys.argv[1]))
