@@ -40,8 +40,8 @@ EVERY_STEP: dict[str, Any] = {
 EVALUATION = "evaluation.jsonl"
 VALUES = (
     "card 4111 1111 1111 1111, IBAN GB82 WEST 1234 5698 7654 32, SSN 219-09-9999, MAC 00:1B:44:11:3A:B7, IP "
-    "203.0.113.9 and 2001:db8::1, key AKIAIOSFODNN7EXAMPLE, password: hunter2hunter2, https://ann:secret@example.org/, passport "
-    "number 912803456, bitcoin 1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa, Ann Smith of 12 Elm Street, Leeds LS1 4AP."
+    "203.0.113.9 and 2001:db8::1, key AKIAIOSFODNN7EXAMPLE, password: hunter2hunter2, https://ann:secret@example.org/, "
+    "passport number 912803456, bitcoin 1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa, Ann Smith of 12 Elm Street, Leeds LS1 4AP."
 )
 """Something of every type that is looked for: some kernels are called only where it stands."""
 SENTENCE = "the quick brown fox writes to café owners about 42 invoices and asks if they were paid in May"
