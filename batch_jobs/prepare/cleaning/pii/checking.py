@@ -22,8 +22,11 @@ Check = Callable[[str], bool]
 
 ISSUED = re.compile(
     r"4(?:\d{12}|\d{15}|\d{18})$|5[0-8]\d{14}$|2(?:2[2-9]|[3-6]\d|7[01]|720)\d{12,13}$|3[47]\d{13}$"
-    r"|3(?:0[0-59]\d|[689]\d\d)\d{10,15}$|35\d{14}$|6\d{15,18}$|1800\d{11}$|2131\d{11}$|5[06-8]\d{10,17}$|220[0-4]\d{12}$"
+    r"|3(?:0[0-59]\d|[689]\d\d)\d{10,15}$|35\d{14}$|6(?:0|[45])\d{14}$|6[237]\d{14,17}$|1800\d{11}$|2131\d{11}$|5[06-8]\d{10,17}$|220[0-4]\d{12}$"
     r"|8[12]\d{14,17}$"
+)
+GROUPS_OF_CARDS = re.compile(
+    r"\d{13,19}|\d{4}([ -])\d{4}\1\d{4}\1\d{1,4}(?:\1\d{1,3})?|\d{4}([ -])\d{5,6}\2\d{4,6}|\d{6}[ -]\d{8,13}"
 )
 SHORT_ISSUED = re.compile(r"5[06-8]|6|0604")
 
@@ -65,9 +68,11 @@ def is_any(value: str) -> bool:
 
 
 def is_card(value: str) -> bool:
-    """Luhn, a known issuer's first digits and the length that goes with them (ISO/IEC 7812)."""
+    """Luhn, a known issuer's first digits, the length that goes with them (ISO/IEC 7812), and groups as on cards."""
     digits = value.replace(" ", "").replace("-", "")
-    return ISSUED.match(digits) is not None and len(set(digits)) > 1 and stdnum.luhn.is_valid(digits)
+    if not GROUPS_OF_CARDS.fullmatch(value) or not ISSUED.match(digits):
+        return False
+    return len(set(digits)) > 1 and bool(stdnum.luhn.is_valid(digits))
 
 
 def is_short_card(value: str) -> bool:
@@ -173,6 +178,19 @@ def _is_phone(value: str) -> bool:
     return False
 
 
+def is_whole_phone(value: str) -> bool:
+    """With an area's code from 0, as it is given out, and not in the form of an American postcode."""
+    digits = re.sub(r"\D", "", value)
+    return len(digits) >= 9 and not re.fullmatch(r"\d{5}-\d{4}", value) and is_phone(value)
+
+
+def is_phone_abroad(value: str) -> bool:
+    """`+` tells one; `00` begins other numbers too, so it must be given out or be grouped as in America."""
+    if value.startswith("00") and not re.match(r"001[-. ]\d{3}[-. ]\d{3}[-. ]\d{4}", value):
+        return is_phone(value)
+    return is_phone_by_context(value)
+
+
 def is_phone_by_context(value: str) -> bool:
     """After a word that announces one, any number of a telephone's length."""
     if re.fullmatch(r"(?:\d{1,3}\.){3,}\d{1,3}|\((?:19|20)\d\d\).*", value) or DATE.fullmatch(value):
@@ -198,6 +216,11 @@ def is_random(value: str) -> bool:
         return False
     written = sum(map(len, WORD.findall(value)))
     return written <= len(value) / 2 and any(c.isdigit() for c in value) and any(c.isalpha() for c in value)
+
+
+def is_random_beyond_hex(value: str) -> bool:
+    """The same, but no digest: after a mere `key` those are names of things."""
+    return is_random(value) and not re.fullmatch(r"[0-9a-fA-F-]+", value)
 
 
 def is_password(value: str) -> bool:

@@ -19,6 +19,7 @@ from tunesmith.contracts.preparation import PiiType
 BEFORE, AFTER = rb"(?<!\w)", rb"(?!\w)"
 ASSIGNED = rb"[\"'`\\\]}]{0,3}\s{0,4}(?::=|=>|={1,3}|:)\s{0,4}\\?[\"'`]?"
 """What stands between the name of a value and the value, in configurations, programs and JSON within strings."""
+VALUE = rb"(?P<value>[A-Za-z0-9_+/=.~-]{16,200})(?![\w(\[])"
 ANNOUNCED_ID = rb"(?<![\w.-])(?:[A-Za-z]{1,4}[ -]?)?\d(?:[ ./-]?\d){4,17}(?:[ -]?[A-Za-z]{1,2}\d?)?(?![\w]|[-.]\d)"
 LETTER = rb"[\xc3-\xd4][\x80-\xbf]"
 """A letter of two bytes: Latin with marks, Greek, Cyrillic (U+00C0 to U+053F)."""
@@ -115,9 +116,13 @@ def kinds() -> tuple[Kind, ...]:
         _kind(
             p.SECRET,
             shapes.ASSIGNMENT,
-            rb"(?i)(?:key|token|secret|auth)" + ASSIGNED + rb"(?P<value>[A-Za-z0-9_+/=.~-]{16,200})(?![\w(\[])",
+            rb"(?i)(?:(?:api|app|access|secret|private|auth|account|encryption|signing|client|consumer|master|session|shared"
+            rb"|storage|deploy|service|webhook|license)[ _-]?(?:access[ _-]?)?key|token|secret|auth)"
+            + ASSIGNED
+            + VALUE,
             checking.is_random,
         ),
+        _kind(p.SECRET, shapes.ASSIGNMENT, rb"(?i)key" + ASSIGNED + VALUE, checking.is_random_beyond_hex),
         _kind(
             p.SECRET,
             shapes.ASSIGNMENT,
@@ -177,7 +182,7 @@ def kinds() -> tuple[Kind, ...]:
         _kind(
             p.IP_ADDRESS,
             shapes.IPV6,
-            rb"(?<![\w:.])(?:[0-9a-fA-F]{1,4}|:)(?::[0-9a-fA-F]{0,4}){1,8}(?:[0-9]{1,3}(?:\.\d{1,3}){3}|(?:\.\d{1,3}){3})?"
+            rb"(?<![\w:.])(?<![\w)\]]\[)(?:[0-9a-fA-F]{1,4}|:)(?::[0-9a-fA-F]{0,4}){1,8}(?:[0-9]{1,3}(?:\.\d{1,3}){3}|(?:\.\d{1,3}){3})?"
             rb"(?:%\w{1,16}(?:\.\w{1,8}){0,2})?(?:/\d{1,3})?(?![\w:]|\.\d)",
             checking.is_ipv6,
         ),
@@ -353,7 +358,7 @@ def kinds() -> tuple[Kind, ...]:
             rb"(?<![\w.+])(?<![\d][-/])(?:\+|(?<!\d )(?<!\))(?<!\) )00)[1-9]\d{0,3}[ .-]?(?:\(\d{1,5}\)[ .-]?)?"
             rb"\d{1,5}(?:[ .\-/]?\d{1,5}){1,5}"
             rb"(?:,?[ ]?(?:x|ext\.?)[ ]?\d{1,6})?(?![\w])",
-            checking.is_phone_by_context,
+            checking.is_phone_abroad,
         ),
         _kind(
             p.PHONE,
@@ -372,8 +377,8 @@ def kinds() -> tuple[Kind, ...]:
         _kind(
             p.PHONE,
             shapes.PHONE_ZERO,
-            rb"(?<![\w.])(?<![\d][-/])(?<!\d )0\d{1,5}(?:[ .\-/]\d{2,8}){1,5}(?![\w]|[-.]\d)",
-            checking.is_phone,
+            rb"(?<![\w.])(?<!\w[-/])(?<!\d )0\d{1,5}(?:[ .\-/]\d{2,8}){1,5}(?![\w]|[-.]\d)",
+            checking.is_whole_phone,
         ),
         _kind(
             p.PHONE,
