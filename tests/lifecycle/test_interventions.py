@@ -62,18 +62,22 @@ def test_run_whose_execution_is_stopped_behind_our_back_ends_as_cancelled(loop: 
     assert "somebody in the console" in " ".join(ended.reasons)
 
 
-def test_run_that_waits_for_a_person_goes_on_when_approved(loop: Loop) -> None:
-    """Trained by SageMaker, like everything that the recipe of this project says."""
+@pytest.fixture(scope="module")
+def approved_run(loop: Loop) -> Run:
+    """Trained by SageMaker, like everything that the recipe of this project says; it waited for a person."""
     run = loop.wait_for_run("patient", lambda run: run.status is RunStatus.WAITING or run.status.is_final)
     assert (run.status, run.stage) == (RunStatus.WAITING, Stage.APPROVE), run.reasons
     assert not [row for row in loop.rows("aliases") if row["model"].startswith("patient/")]
     loop.cli("models", "approve", run.request.run_id)
-    ended = loop.succeeded("patient")
-    assert (ended.outcome, ended.version) == (Outcome.PROMOTED, 1)
+    return loop.succeeded("patient")
 
 
-def test_training_job_of_sagemaker_makes_the_same_kind_of_model(loop: Loop) -> None:
-    run = loop.succeeded("patient")
+def test_run_that_waits_for_a_person_goes_on_when_approved(approved_run: Run) -> None:
+    assert (approved_run.outcome, approved_run.version) == (Outcome.PROMOTED, 1)
+
+
+def test_training_job_of_sagemaker_makes_the_same_kind_of_model(loop: Loop, approved_run: Run) -> None:
+    run = approved_run
     [job] = loop.client("sagemaker").list_training_jobs()["TrainingJobSummaries"]
     assert job["TrainingJobStatus"] == "Completed"
     result = json.loads(loop.read(loop.params(run, JobName.EVALUATE)["finetune_result_uri"]))
