@@ -20,7 +20,10 @@ BEFORE, AFTER = rb"(?<!\w)", rb"(?!\w)"
 ASSIGNED = rb"[\"'`\\\]}]{0,3}\s{0,4}(?::=|=>|={1,3}|:)\s{0,4}\\?[\"'`]?"
 """What stands between the name of a value and the value, in configurations, programs and JSON within strings."""
 VALUE = rb"(?P<value>[A-Za-z0-9_+/=.~-]{16,200})(?![\w(\[])"
-ANNOUNCED_ID = rb"(?<![\w.-])(?:[A-Za-z]{1,4}[ -]?)?\d(?:[ ./-]?\d){4,17}(?:[ -]?[A-Za-z]{1,2}\d?)?(?![\w]|[-.]\d)"
+ANNOUNCED_ID = (
+    rb"(?<![\w.-])(?:[A-Z]{1,4}[ -]?|[a-z]{1,4}-?)?\d(?:[ ./-]?\d){4,17}(?:[ -]?[B-HJ-Z][A-Z]?\d?|[A-Za-z]{1,2}\d?)?"
+    rb"(?![\w]|[-.]\d)"
+)
 LETTER = rb"[\xc3-\xd4][\x80-\xbf]"
 """A letter of two bytes: Latin with marks, Greek, Cyrillic (U+00C0 to U+053F)."""
 

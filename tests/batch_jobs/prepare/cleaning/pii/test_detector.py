@@ -8,7 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batch_jobs.prepare.batches import Texts
+from batch_jobs.prepare.cleaning.pii import checking, national
 from batch_jobs.prepare.cleaning.pii.detector import Detector
+from batch_jobs.prepare.cleaning.pii.kinds import kinds
 from tunesmith.contracts.preparation import STRUCTURED_PII, PiiType
 
 CASES = Path("../shared/data/pii/presidio_recognizer_cases.sample.jsonl")
@@ -40,6 +42,33 @@ def found(text: str) -> list[tuple[str, str]]:
         ("secret", "AKIA" + "IOSFODNN7EXAMPLE"),
         ("secret", "ghp_" + "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8"),
         ("url_credentials", "postgres://admin:hunter2@db.example.com/main"),
+        ("phone", "+(370) 48145421"),
+        ("credit_card", "3782 822463 10005"),
+        ("credit_card", "8171 9999 2766 0000"),
+        ("iban", "MA64011519000001205000534921"),
+        ("ip_address", "fe80::1ff:fe23:4567:890a%eth2.7"),
+        ("mac_address", "00-1B-44-FF-FE-11-3A-B7"),
+        ("mac_address", "001b.44ff.fe11"),
+        ("crypto_address", "mipcBbFg9gMiCh81Kj8tqqdgoZub1ZJRfn"),
+        ("crypto_address", "BC1QW508D6QEJXTDG4Y5R3ZARVARY0C5XW7KV8F3T4"),
+        ("national_id", "756.9217.0769.85"),
+        ("national_id", "131052-308T"),
+        ("national_id", "880320-0016"),
+        ("national_id", "S2740116C"),
+        ("national_id", "15070649C103"),
+        ("national_id", "112-233-445 95"),
+        ("national_id", "360426199101010071"),
+        ("national_id", "85.07.30-033.28"),
+        ("secret", "glpat-" + "aBcDeFgHiJkLmNoPqRsT"),
+        ("secret", "sk-ant-api03-" + "Dtjm9IZ_rYhSihHLZmPXhjJ6PN8UPp7vNO7qO3735RRDpf8xAA"),
+        ("secret", "shpat_" + "a1b2c3d4e5f6a7b8c9d0e1f2a3b4c5d6"),
+        ("secret", "hvs." + "CAESIP2jTxc9S3K7Z6CtcFWQv7044mOsSx"),
+        ("secret", "1234567890:AA" + "h3YLlUHP8STgTic38bCZXDJ6s05ERgsaMx"),
+        (
+            "secret",
+            "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,9F\n\nMIIEow=="
+            "\n-----END RSA PRIVATE KEY-----",
+        ),
     ],
 )
 @pytest.mark.parametrize("around", ["{}", "Write to {}.", "«{}», bitte", "日本 {} 語"])
@@ -62,6 +91,11 @@ def test_each_form_is_found_as_a_whole(kind: str, value: str, around: str) -> No
         "@dataclass and @ 9 and user@ and @host.com",
         "order 20240315001 shipped 1,000,000 units",
         "commit da39a3ee5e6b4b0d3255bfef95601890afd80709",
+        "ghp_xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx is yours, or sk-your-key-goes-here-please",
+        "postgres://user:${PASSWORD}@db.example.com, https://{{user}}:{{pass}}@example.com, amqp://u:*****@example.com",
+        "password = settings.DATABASE_PASSWORD, secret: $MY_SECRET_2, pwd=/etc/secrets/pwd1",
+        "Call me on 2014-10-28, in 1999-2000 or (2000) 348 times",
+        "my tax id 911-89-1234 is none",
     ],
 )
 def test_what_only_looks_like_it_stays(text: str) -> None:
@@ -71,6 +105,37 @@ def test_what_only_looks_like_it_stays(text: str) -> None:
 def test_a_national_number_of_bare_digits_needs_words_that_announce_it() -> None:
     assert found("BSN: 111222333") == [("national_id", "111222333")]
     assert found("we counted 111222333 atoms") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "value"),
+    [
+        ("National ID number: 36202165870", "national_id", "36202165870"),
+        ("Her personal identity code is 5807-3021573-6.", "national_id", "5807-3021573-6"),
+        ("Turkish ID 10000000146", "national_id", "10000000146"),
+        ("SSN of 11 digits: 02183756944", "national_id", "02183756944"),
+        ("You can call 33 93 31", "phone", "33 93 31"),
+        ("Telepono: 09171234567", "phone", "09171234567"),
+        ("Authorization: Bearer 3f9a8b7c6d5e4f3a2b1c0d9e8f7a6b5c", "secret", "3f9a8b7c6d5e4f3a2b1c0d9e8f7a6b5c"),
+        ('{\\"db_password\\": \\"hunter22!\\"}', "secret", "hunter22!"),
+        ("client_secret := 'Zk3vQ9xW2mPl8RtY5nBc'", "secret", "Zk3vQ9xW2mPl8RtY5nBc"),
+        ("see https://lists.example.org/2024/ann@x.example", "email", "ann@x.example"),
+        ("**ann@x.example** and _bob_", "email", "ann@x.example"),
+        ("GET /?email=ann@x.example&n=1", "email", "ann@x.example"),
+    ],
+)
+def test_what_stands_around_tells_what_it_is(text: str, kind: str, value: str) -> None:
+    assert found(text) == [(kind, value)]
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text("0123456789ABCDKXYZabcxyz -+./", max_size=24))
+def test_no_check_ever_raises(value: str) -> None:
+    for check in (national.is_grouped, national.is_coded, national.is_known, checking.is_card, checking.is_iban):
+        assert check(value) in (True, False)
+    for kind in kinds():
+        if kind.check and kind.pattern.fullmatch(value.encode()):
+            assert kind.check(value) in (True, False)
 
 
 def test_only_the_types_that_are_asked_for_are_found() -> None:
