@@ -20,9 +20,10 @@ from pathlib import Path
 from tests.bench.measuring import table
 from tests.bench.prepare import race
 from tests.bench.prepare.corpus import SCORED, write_corpus
-from tests.bench.prepare.entries import ENTRIES, OWN, ROOT, params_for
+from tests.bench.prepare.entries import ENTRIES, OWN, ROOT, params_for, race_recipe
 from tests.bench.prepare.near.race import HEADER, run_near
 from tests.bench.prepare.processes import run_pinned
+from tunesmith.contracts.recipes import PrepareRecipe
 
 DOCS, STORE = ROOT / "docs/benchmarks.md", ROOT / ".tunesmith/bench"
 MILLION_ROWS_MB = 1_600.0
@@ -87,16 +88,20 @@ def _head(asked: argparse.Namespace, digest: str, cores: int) -> str:
 
 
 def _memory(folder: Path) -> str:
-    """A million rows on two cores, once."""
-    corpus, out = folder / "million.jsonl", folder / "ours"
+    """A million rows on two cores, once by each recipe."""
+    corpus = folder / "million.jsonl"
     write_corpus(corpus, MILLION_ROWS_MB)
-    out.mkdir()
-    command = [str(ROOT / OWN / "bin/python"), "-m", "batch_jobs.prepare", str(params_for(corpus, out))]
-    sample = run_pinned(command, folder / "ours.log", cores=2, limit_seconds=1_800)
     with corpus.open("rb") as lines:
         rows = sum(1 for _ in lines)
-    figures = [f"{rows:,}", corpus.stat().st_size / 1e6, sample.cpu_seconds, sample.wall_seconds, sample.peak_mb]
-    return _markdown(["rows", "MB", "CPU s", "clock s", "peak MB of the process and its children"], [figures])
+    figures: list[list[object]] = []
+    for name, recipe in {"of the race": race_recipe(), "default": PrepareRecipe()}.items():
+        out = folder / name.replace(" ", "-")
+        out.mkdir()
+        command = [str(ROOT / OWN / "bin/python"), "-m", "batch_jobs.prepare", str(params_for(corpus, out, recipe))]
+        ran = run_pinned(command, folder / f"{out.name}.log", cores=2, limit_seconds=1_800)
+        size = corpus.stat().st_size / 1e6
+        figures.append([name, f"{rows:,}", size, ran.cpu_seconds, ran.wall_seconds, ran.peak_mb])
+    return _markdown(["recipe", "rows", "MB", "CPU s", "clock s", "peak MB of the process and its children"], figures)
 
 
 def _publish(name: str, command: str, update_docs: bool, tables: str) -> None:

@@ -53,8 +53,9 @@ def _ours(corpus: Path, folder: Path) -> list[str]:
     return ["-m", "batch_jobs.prepare", str(params_for(corpus, folder))]
 
 
-def params_for(corpus: Path, folder: Path) -> Path:
-    """`params.json` of a job that does the race's work: six types, no language, no quality; a fresh dataset."""
+def params_for(corpus: Path, folder: Path, recipe: PrepareRecipe | None = None) -> Path:
+    """`params.json` of a job that makes a fresh dataset. By default it does the race's work: six types, no language, no
+    quality, no report."""
     identity = hashlib.sha256(str(folder).encode()).hexdigest()
     params = PrepareParams(
         run_id=f"run-{identity[:32]}",
@@ -62,7 +63,7 @@ def params_for(corpus: Path, folder: Path) -> Path:
         dataset="race",
         dataset_version=identity,
         sources=[Source(kind=SourceKind.UPLOAD, source_id=identity, uri=str(corpus), version_id="local")],
-        recipe=race_recipe(),
+        recipe=recipe or race_recipe(),
         output_uri=f"{folder}/dataset/",
     )
     file = folder / "params.json"
