@@ -24,7 +24,6 @@ RETRY_ONLY_RECLAIMED_MACHINES = [
 ]
 """The last rule matters: where no rule matches, Batch retries, and a poisoned job would burn all its attempts."""
 
-FEWEST_NODES = 2
 NODE_SHARED_MEMORY = Size.gibibytes(8)
 """Ray keeps what tasks hand each other in /dev/shm, of which a container has 64 MiB unless it asks."""
 
@@ -43,7 +42,7 @@ class Machine:
 
 class BatchJob(Construct):
     """A job's image and role. `on(machine)` makes the definition that runs it there, `on_nodes(machine)` the one that
-    runs it on several such machines at once."""
+    runs it on so many such machines at once."""
 
     def __init__(
         self,
@@ -74,8 +73,9 @@ class BatchJob(Construct):
             propagate_tags=True,
         )
 
-    def on_nodes(self, name: str, machine: Machine) -> batch.MultiNodeJobDefinition:
-        """Node 0 is the main one; SubmitJob says how many there are."""
+    def on_nodes(self, name: str, machine: Machine, nodes: int) -> batch.MultiNodeJobDefinition:
+        """Node 0 is the main one. SubmitJob could say how many there are, but of its parameters Step Functions passes
+        on, as far as its guide lists them, none about nodes."""
         definition = batch.MultiNodeJobDefinition(
             self,
             name,
@@ -87,9 +87,7 @@ class BatchJob(Construct):
             propagate_tags=True,
         )
         container = self._container(name, machine, shared_memory=NODE_SHARED_MEMORY)
-        definition.add_container(container=container, start_node=0, end_node=FEWEST_NODES - 1)
-        # `0:` is every node, however many SubmitJob asks for; CDK writes a range that ends
-        definition.node.default_child.add_property_override("NodeProperties.NodeRangeProperties.0.TargetNodes", "0:")
+        definition.add_container(container=container, start_node=0, end_node=nodes - 1)
         return definition
 
     def _container(

@@ -18,7 +18,6 @@ from infra.constructs.lifecycle_steps import (
     one_machine,
     payload,
     retry_while_changing,
-    several_machines,
 )
 from tunesmith.contracts.deployments import DeploymentStatus
 from tunesmith.contracts.jobs import JobName
@@ -66,7 +65,7 @@ class LifecycleDefinition(LifecycleSteps):
     def _prepare(self, *, then: sfn.IChainable) -> sfn.Chain:
         resources = ("prepare", "resources")
         alone = self._run_job(JobName.PREPARE, "cpu", Stage.PREPARE, size=one_machine(*resources))
-        together = self._run_job(JobName.PREPARE, "nodes", Stage.PREPARE, size=several_machines(*resources))
+        together = self._run_job_on_nodes(JobName.PREPARE, Stage.PREPARE, *resources)
         where = (
             sfn.Choice(self, "Prepare where?")
             .when(sfn.Condition.number_greater_than(at(*resources, "nodes"), 1), together)

@@ -27,6 +27,7 @@ from tunesmith.contracts.lifecycle import (
     StateRecord,
     at,
 )
+from tunesmith.contracts.nodes import FEWEST_NODES, MOST_NODES
 from tunesmith.contracts.runs import Outcome, RunStatus, Stage
 
 JOB_TIMEOUT = Duration.days(5)
@@ -66,6 +67,7 @@ class LifecycleParts:
     queues: dict[str, batch.IJobQueue]
     """Of CPU machines, GPU machines, and several CPU machines as one: `cpu`, `gpu` and `nodes`."""
     definitions: dict[tuple[JobName, str], batch.IJobDefinition]
+    """By the queue's name; for several machines there is one for each number of them (`on_nodes`)."""
     training: TrainingJobSettings
     notifications: sns.ITopic
 
@@ -167,17 +169,26 @@ class LifecycleSteps(Construct):
     def _run_job(
         self, job: JobName, where: str, stage: Stage, *, size: dict[str, object] | None = None
     ) -> sfn.CustomState:
-        """`size` is what of the submission is not as the definition says: see `one_machine` and `several_machines`."""
+        """`size` is what of the submission is not as the definition says (`one_machine`)."""
+        definition = {"JobDefinition": self._parts.definitions[job, where].job_definition_arn}
+        return self._submit(job, where, stage, definition | (size or {}))
+
+    def _run_job_on_nodes(self, job: JobName, stage: Stage, *resources: str) -> sfn.CustomState:
+        """On as many machines as the JobResources at this path say, each of which it takes whole."""
+        counts = range(FEWEST_NODES, MOST_NODES + 1)
+        arns = [f"'{self._parts.definitions[job, on_nodes(count)].job_definition_arn}'" for count in counts]
+        place = f"States.MathAdd({at(*resources, 'nodes')}, -{FEWEST_NODES})"
+        definition = {"JobDefinition.$": f"States.ArrayGetItem(States.Array({', '.join(arns)}), {place})"}
+        return self._submit(job, "nodes", stage, definition | _timeout(*resources))
+
+    def _submit(self, job: JobName, where: str, stage: Stage, asked: dict[str, object]) -> sfn.CustomState:
         attempt = "$$.State.RetryCount"
         submission = {
             "JobName.$": _format(submission_name("{}", job, "{}"), at("request", "run_id"), attempt),
             "JobQueue": self._parts.queues[where].job_queue_arn,
-            "JobDefinition": self._parts.definitions[job, where].job_definition_arn,
             "Parameters": {"params_uri.$": self._params_uri(job)},
         }
-        return self._run_until_done(
-            f"Run {job} on {where.upper()}", "batch:submitJob", submission | (size or {}), stage
-        )
+        return self._run_until_done(f"Run {job} on {where.upper()}", "batch:submitJob", submission | asked, stage)
 
     def _run_training_job(self) -> sfn.CustomState:
         """`finetune` as a SageMaker training job: the same image, told where its params are."""
@@ -248,9 +259,9 @@ def one_machine(*resources: str) -> dict[str, object]:
     return _timeout(*resources) | {"ContainerOverrides": {"ResourceRequirements": needs, "Environment": told}}
 
 
-def several_machines(*resources: str) -> dict[str, object]:
-    """A job on as many machines as the JobResources at this path say, each of which it takes whole."""
-    return _timeout(*resources) | {"NodeOverrides": {"NumNodes.$": at(*resources, "nodes")}}
+def on_nodes(count: int) -> str:
+    """What the definition of a job on so many machines is called among the parts."""
+    return f"{count} nodes"
 
 
 def _timeout(*resources: str) -> dict[str, object]:

@@ -76,11 +76,12 @@ class BatchTask(SyncTask, state_task_service_batch.StateTaskServiceBatch):
             for name in operation_model(self.cloud, "batch", "SubmitJob").input_shape.members
         }
 
-    @staticmethod
-    def _attach_aws_environment_variables(parameters: dict[str, Any]) -> None:
+    def _attach_aws_environment_variables(self, parameters: dict[str, Any]) -> None:
         """Batch refuses container overrides for a job of several nodes."""
-        if "NodeOverrides" not in parameters:
-            state_task_service_batch.StateTaskServiceBatch._attach_aws_environment_variables(parameters)
+        batch, asked = self.cloud.client("batch"), parameters["JobDefinition"]
+        found = batch.describe_job_definitions(jobDefinitions=[asked])["jobDefinitions"]
+        if not found or found[0]["type"] != "multinode":
+            super()._attach_aws_environment_variables(parameters)
 
     def _build_sync_resolver(self, env: Environment, **_: Any) -> Work:
         batch, job_id = self.cloud.client("batch"), env.stack.pop()["JobId"]

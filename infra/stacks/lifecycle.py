@@ -16,7 +16,7 @@ from infra.constructs.batch_job import BatchJob
 from infra.constructs.dead_letters import DeadLetters
 from infra.constructs.lean_function import FunctionSettings, LeanFunction
 from infra.constructs.lifecycle_machine import LifecycleMachine
-from infra.constructs.lifecycle_steps import LifecycleParts, TrainingJobSettings
+from infra.constructs.lifecycle_steps import LifecycleParts, TrainingJobSettings, on_nodes
 from infra.constructs.retention import retention_days
 from infra.constructs.shared_layer import SharedLayers
 from infra.stacks.compute import ComputeStack
@@ -27,6 +27,7 @@ from tunesmith.contracts import artifacts, tables
 from tunesmith.contracts.deployments import QUALITY_ALARM_PREFIX
 from tunesmith.contracts.environment import JobEnv
 from tunesmith.contracts.jobs import JobName
+from tunesmith.contracts.nodes import FEWEST_NODES, MOST_NODES
 
 RECONCILE_EVERY = Duration.minutes(15)
 DELIVERY_ATTEMPTS = 185
@@ -78,7 +79,10 @@ class LifecycleStack(Stack):
             queues={"cpu": cpu.queue, "gpu": gpu.queue, "nodes": nodes.queue},
             definitions={
                 (JobName.PREPARE, "cpu"): prepare.on("Cpu", cpu),
-                (JobName.PREPARE, "nodes"): prepare.on_nodes("Nodes", nodes),
+                **{
+                    (JobName.PREPARE, on_nodes(count)): prepare.on_nodes(f"Nodes{count}", nodes, count)
+                    for count in range(FEWEST_NODES, MOST_NODES + 1)
+                },
                 (JobName.FINETUNE, "cpu"): finetune.on("Cpu", cpu),
                 (JobName.FINETUNE, "gpu"): finetune.on("Gpu", gpu),
                 (JobName.EVALUATE, "cpu"): evaluate.on("Cpu", cpu),

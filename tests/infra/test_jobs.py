@@ -11,7 +11,7 @@ from infra.constructs.job_image import JobImage
 from tests.infra.synthesis import Synthesized, containers
 from tunesmith.contracts.jobs import JobName
 from tunesmith.contracts.machines import DISK_GIB, MOST_VCPUS
-from tunesmith.contracts.nodes import FIRST_PORT, LAST_PORT, MOST_NODES
+from tunesmith.contracts.nodes import FEWEST_NODES, FIRST_PORT, LAST_PORT, MOST_NODES
 
 
 def wrong_retries(job: dict[str, Any]) -> list[str]:
@@ -24,7 +24,7 @@ def wrong_retries(job: dict[str, Any]) -> list[str]:
 
 def test_jobs_are_retried_on_a_reclaimed_machine_alone(synthesized: Synthesized) -> None:
     jobs = synthesized.resources("AWS::Batch::JobDefinition")
-    assert len(jobs) == 6
+    assert len(jobs) == 5 + MOST_NODES - 1
     assert {name: wrong_retries(job) for name, job in jobs.items() if wrong_retries(job)} == {}
 
 
@@ -55,22 +55,23 @@ def test_finetune_and_evaluate_have_a_gpu_where_the_plan_asks_for_one(synthesize
         for job in synthesized.resources("AWS::Batch::JobDefinition").values()
         for container in containers(job)
     ]
-    assert sorted(need.get("GPU", "0") for need in needs) == ["0", "0", "0", "0", "1", "1"]
+    assert sorted(need.get("GPU", "0") for need in needs) == ["0"] * (3 + MOST_NODES - 1) + ["1", "1"]
 
 
 def test_prepare_on_several_machines_is_the_job_of_one_on_each(synthesized: Synthesized) -> None:
     jobs = synthesized.resources("AWS::Batch::JobDefinition").values()
-    (together,) = [job for job in jobs if job["Type"] == "multinode"]
-    nodes = together["NodeProperties"]
-    (each,) = nodes["NodeRangeProperties"]
-    assert (nodes["NumNodes"], nodes["MainNode"], each["TargetNodes"]) == (2, 0, "0:")
+    together = [job["NodeProperties"] for job in jobs if job["Type"] == "multinode"]
+    assert sorted(nodes["NumNodes"] for nodes in together) == list(range(FEWEST_NODES, MOST_NODES + 1))
     (alone,) = [
         job["ContainerProperties"]
         for job in jobs
         if job["Type"] == "container" and "batch_jobs.prepare" in job["ContainerProperties"]["Command"]
     ]
     same = ("Command", "Image", "JobRoleArn", "Environment", "LogConfiguration")
-    assert {name: each["Container"][name] for name in same} == {name: alone[name] for name in same}
+    for nodes in together:
+        [each] = nodes["NodeRangeProperties"]
+        assert (nodes["MainNode"], each["TargetNodes"]) == (0, f"0:{nodes['NumNodes'] - 1}")
+        assert {name: each["Container"][name] for name in same} == {name: alone[name] for name in same}
 
 
 def test_nodes_are_machines_of_one_type_on_demand_and_the_largest_job_fits(synthesized: Synthesized) -> None:
@@ -81,10 +82,10 @@ def test_nodes_are_machines_of_one_type_on_demand_and_the_largest_job_fits(synth
     ]
     assert (environment["Type"], environment["InstanceTypes"]) == ("EC2", ["m7i.2xlarge"])
     assert environment["MaxvCpus"] == MOST_NODES * 8
-    (together,) = [
-        job for job in synthesized.resources("AWS::Batch::JobDefinition").values() if job["Type"] == "multinode"
-    ]
-    assert together["NodeProperties"]["NodeRangeProperties"][0]["Container"]["InstanceType"] == "m7i.2xlarge"
+    for job in synthesized.resources("AWS::Batch::JobDefinition").values():
+        if job["Type"] == "multinode":
+            [each] = job["NodeProperties"]["NodeRangeProperties"]
+            assert each["Container"]["InstanceType"] == "m7i.2xlarge"
 
 
 def test_whatever_a_recipe_may_ask_for_there_is_a_machine_that_has_it(synthesized: Synthesized) -> None:

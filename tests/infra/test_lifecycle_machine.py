@@ -11,6 +11,7 @@ from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguagePa
 from infra.constructs.lifecycle_steps import payload
 from tests.infra.synthesis import Synthesized
 from tunesmith.contracts.lifecycle import GateRequest, StateRecord, at
+from tunesmith.contracts.nodes import MOST_NODES
 from tunesmith.contracts.runs import Outcome, Stage
 
 State = dict[str, Any]
@@ -223,13 +224,15 @@ def test_prepare_gets_what_the_size_of_the_upload_asks_for(states: dict[str, Sta
     [several] = where["Choices"]
     assert (several["Variable"], several["NumericGreaterThan"]) == (f"{resources}.nodes", 1)
     together, alone = states[several["Next"]]["Parameters"], states[where["Default"]]["Parameters"]
-    assert together["NodeOverrides"] == {"NumNodes.$": f"{resources}.nodes"}
+    definitions = ", ".join(["'resolved'"] * (MOST_NODES - 1))
+    which = f"States.ArrayGetItem(States.Array({definitions}), States.MathAdd({resources}.nodes, -2))"
+    assert together["JobDefinition.$"] == which
     vcpus, memory = (f"States.Format('{{}}', {resources}.{name})" for name in ("vcpus", "memory_mib"))
     assert alone["ContainerOverrides"] == {
         "ResourceRequirements": [{"Type": "VCPU", "Value.$": vcpus}, {"Type": "MEMORY", "Value.$": memory}],
         "Environment": [{"Name": "TUNESMITH_VCPUS", "Value.$": vcpus}],
     }
-    assert "NodeOverrides" not in alone and "ContainerOverrides" not in together
+    assert "ContainerOverrides" not in together
     timeout = {"AttemptDurationSeconds.$": f"{resources}.timeout_seconds"}
     assert together["Timeout"] == alone["Timeout"] == timeout
     assert {name: together[name] for name in ("JobName.$", "Parameters")} == {

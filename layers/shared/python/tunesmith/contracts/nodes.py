@@ -3,7 +3,7 @@
 Each node has a range of its own, so that nodes may share a machine, as they do on a laptop.
 """
 
-MOST_NODES = 8
+FEWEST_NODES, MOST_NODES = 2, 8
 FIRST_PORT = 20_000
 PORTS_PER_NODE = 100
 FIRST_PORT_NAME = "TUNESMITH_FIRST_PORT"
