@@ -17,7 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from batch_jobs.prepare.checking.formats.written import write_row
 from batch_jobs.prepare.checking.problems import BadRow
-from batch_jobs.prepare.doctor import LISTED, examine, expand, recipe_of, told
+from batch_jobs.prepare.doctor import LISTED, examine, expand, recipe_of, told, writable
 from batch_jobs.prepare.examining import Checked, Examination
 from batch_jobs.prepare.threads import Workers
 from tunesmith.contracts.datasets import RowFormat
@@ -34,9 +34,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         examination = Examination(recipe, given.limit, drops_duplicates=False)
         _write(given, uris, examination)
     except (PlatformError, OSError, ClientError, BotoCoreError) as error:
-        print(told(error), file=sys.stderr)
+        print(writable(told(error)), file=sys.stderr)
         return 2
-    checked = examination.told().model_copy(update={"output": str(given.output)})
+    checked = examination.told().model_copy(update={"output": writable(str(given.output))})
     sys.stdout.write(checked.model_dump_json(indent=2) + "\n")
     return 1 if checked.errors else 0
 

@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 for _ in examine(examination, uri, workers):
                     pass
     except (PlatformError, OSError, ClientError, BotoCoreError) as error:
-        print(told(error), file=sys.stderr)
+        print(writable(told(error)), file=sys.stderr)
         return 2
     checked = examination.told()
     sys.stdout.write(checked.model_dump_json(indent=2) + "\n")
@@ -82,10 +82,10 @@ def examine(examination: Examination, uri: str, workers: Workers) -> Iterator[Ch
         try:
             file = _fetch(uri, Path(folder), examination.recipe)
         except (PlatformError, OSError, ClientError, BotoCoreError) as error:
-            examination.fail(uri, told(error, uri))
+            examination.fail(writable(uri), writable(told(error, uri)))
             return
-        progress = Progress(uri, file.stat().st_size)
-        for checked in examination.take(file, uri, workers):
+        progress = Progress(writable(uri), file.stat().st_size)
+        for checked in examination.take(file, writable(uri), workers):
             progress.add(checked.block)
             yield checked
         progress.close()
@@ -112,6 +112,11 @@ def told(error: Exception, uri: str = "") -> str:
     else:
         reason = str(error)
     return reason if uri in reason else f"{uri}: {reason}"
+
+
+def writable(name: str) -> str:
+    """A file's name as JSON and a terminal can say it: bytes that are no UTF-8 are spelt."""
+    return name.encode(errors="backslashreplace").decode()
 
 
 class Progress:

@@ -23,6 +23,7 @@ from batch_jobs.prepare.deduplicating.fingerprints import Hashes, fingerprints
 from batch_jobs.prepare.deduplicating.groups import first_equal
 from batch_jobs.prepare.quarantine import Quarantined
 from batch_jobs.prepare.reading.blocks import Block
+from batch_jobs.prepare.reading.file_types import TypeMismatch
 from batch_jobs.prepare.reading.files import read_blocks
 from batch_jobs.prepare.scanning import rows_of
 from batch_jobs.prepare.threads import Workers
@@ -82,6 +83,14 @@ class Examined:
     good: int = 0
     duplicates: int = 0
     error: str | None = None
+    refusal: ProblemCode = ProblemCode.UNREADABLE
+    """What kind of error it is."""
+
+    def problem(self) -> FoundProblem:
+        """The error as a problem of the whole file."""
+        bad = BadRow(self.refusal, self.error or "")
+        told = bad.at(self.uri, line=1, offset=0).model_dump()
+        return FoundProblem(file=told.pop("source"), **told)
 
     def told(self) -> CheckedFile:
         """Raises ValidationError where a row came in and did not leave."""
@@ -149,6 +158,8 @@ class Examination:
             yield from read_blocks(file, examined.uri, self.recipe)
         except OSError as error:
             examined.error = f"{examined.uri}: cannot be read ({error.strerror or error})"
+        except TypeMismatch as error:
+            examined.error, examined.refusal = str(error), ProblemCode.TYPE_MISMATCH
         except PlatformError as error:
             examined.error = str(error)
 
@@ -195,11 +206,11 @@ class Examination:
         dropped: Counter[DropReason] = Counter()
         for examined in files:
             dropped.update(examined.dropped)
-        refused = sum(examined.error is not None for examined in files)
+        refused = [examined.problem() for examined in self._files if examined.error is not None]
         error = _several_kinds(+self._formats)
         if not refused and not self.problems.by_severity[Severity.ERROR]:
             error = error or _no_rows(files)
-        refused += error is not None
+        codes = Counter(problem.code for problem in refused) + self.problems.by_code
         return DatasetCheck(
             rows_in=sum(examined.rows_in for examined in files),
             kept=sum(examined.kept for examined in files),
@@ -209,10 +220,10 @@ class Examination:
             kind=KIND_OF[next(iter(+self._formats))] if +self._formats and not error else None,
             error=error,
             formats=dict(+self._formats),
-            errors=self.problems.by_severity[Severity.ERROR] + refused,
+            errors=self.problems.by_severity[Severity.ERROR] + len(refused) + (error is not None),
             warnings=self.problems.by_severity[Severity.WARNING],
-            problems_by_code=dict(self.problems.by_code.most_common()),
-            problems=self.problems.listed,
+            problems_by_code=dict(codes.most_common()),
+            problems=refused + self.problems.listed,
             swaps=swaps,
         )
 

@@ -4,6 +4,8 @@ from batch_jobs.prepare.checking.telling import without_secrets
 from tunesmith.contracts.datasets import Problem, ProblemCode, Severity
 
 HINTS = {
+    ProblemCode.TYPE_MISMATCH: "Name the file for what it is, or upload it as one of the types that are read.",
+    ProblemCode.UNREADABLE: "Upload the whole file again, or export it again from its source.",
     ProblemCode.NOT_UTF8: "Save the file as UTF-8.",
     ProblemCode.NOT_JSON: "Write one complete JSON object per line.",
     ProblemCode.NOT_AN_OBJECT: 'Write each row as a JSON object with the keys of a format, as in {"messages": [...]}.',

@@ -85,7 +85,8 @@ def json_in(text: str, place: str, code: ProblemCode) -> Any:
     try:
         return decode_value(text.encode())
     except BadRow as bad:
-        raise BadRow(code, f"the string is no JSON ({bad.message})", field=place) from None
+        reason = bad.message.replace("the line", "the string")
+        raise BadRow(code, f"the string is no JSON ({reason})", field=place) from None
 
 
 def spelt(columns: Mapping[str, str]) -> str:

@@ -204,5 +204,9 @@ def _binary(head: bytes) -> str | None:
     return "UTF-16 text" if not (even and odd) else "binary data"
 
 
-def _mismatch(uri: str, found: str, remedy: str) -> InvalidInput:
-    return InvalidInput(f"{uri}: TYPE_MISMATCH: this is {found}; {remedy}")
+class TypeMismatch(InvalidInput):
+    """Raised for a file that is something else than its name says, or than what is read."""
+
+
+def _mismatch(uri: str, found: str, remedy: str) -> TypeMismatch:
+    return TypeMismatch(f"{uri}: TYPE_MISMATCH: this is {found}; {remedy}")

@@ -20,6 +20,7 @@ from batch_jobs.prepare.checking.problems import BadRow
 from batch_jobs.prepare.checking.telling import quoted
 from batch_jobs.prepare.compiling import compiled
 from batch_jobs.prepare.reading.blocks import BLOCK_LINES, BOM, EXCERPT, Block, Refusal, Spans, too_long
+from batch_jobs.prepare.reading.file_types import TypeMismatch
 from batch_jobs.prepare.reading.spans import COMMON, LINE, MARK, NOTHING, START, START_LINE, Found, spans
 from batch_jobs.prepare.reading.writing_json import GROWTH, room_for, write_byte, write_bytes
 from tunesmith.contracts.datasets import ProblemCode
@@ -48,7 +49,7 @@ class Dialect:
         shares = {delimiter: _share_of_equal(text, delimiter) for delimiter in DELIMITERS}
         best = max(DELIMITERS, key=lambda delimiter: shares[delimiter])
         if is_tsv and shares[best] and not shares["\t"]:
-            raise InvalidInput(f"{uri}: TYPE_MISMATCH: its header has no tab, but {best!r}; name the file .csv")
+            raise TypeMismatch(f"{uri}: TYPE_MISMATCH: its header has no tab, but {best!r}; name the file .csv")
         return cls("\t" if is_tsv else best, _first_break(text) == b"\r")
 
 

@@ -19,6 +19,8 @@ PLACES = 3
 """Of each kind of problem so many places are shown."""
 FILES = 20
 """Of more files, those are shown in which most is wrong."""
+OF_FILES = (ProblemCode.TYPE_MISMATCH, ProblemCode.UNREADABLE)
+"""Problems of whole files: they are told above those of rows."""
 NAME = 30
 """Characters of a file's name beside a place; the middle of a longer one is left out."""
 
@@ -93,6 +95,8 @@ def show(told: DatasetCheck, as_json: bool) -> None:
     if len(errors) > FILES:
         out.print(Text(f"... and {len(errors) - FILES:,} more", style="dim"))
     for code, count in told.problems_by_code.items():
+        if code in OF_FILES:
+            continue
         found = [problem for problem in told.problems if problem.code == code]
         out.print(_problem(code, count, found, one_file=len(told.files) == 1))
     out.print(_verdict(told))

@@ -114,6 +114,17 @@ def _not_allowed(file: Path, *_: Any) -> None:
     raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(file))
 
 
+def test_a_name_that_is_no_utf8_is_spelt(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    names = [
+        os.fsdecode(os.fsencode(tmp_path) + name) for name in (b"/caf\xe9.jsonl", b"/gone\xff.jsonl", b"/out\xfe.jsonl")
+    ]
+    write(Path(names[0]), GOOD, b"{")
+    code, told = run(doctor.main, capsys, *names[:2])
+    assert (code, told.kept, told.problems[-1].file) == (1, 1, rf"{tmp_path}/caf\udce9.jsonl")
+    assert told.files[1].error == rf"there is no file {tmp_path}/gone\udcff.jsonl"
+    assert run(convert.main, capsys, names[0], "-o", names[2])[1].kept == 1 and Path(names[2]).exists()
+
+
 def test_files_of_several_kinds_are_no_dataset(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     files = write(tmp_path / "a.jsonl", GOOD), write(tmp_path / "b.jsonl", {"text": "a"})
     code, told = run(doctor.main, capsys, *files)

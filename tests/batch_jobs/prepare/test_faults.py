@@ -66,6 +66,12 @@ def refusal(told: DatasetCheck) -> str:
     """Why the whole file is refused, so that none of its rows is an upload's."""
     (file,) = told.files
     assert file.error and Path(file.file).name in file.error and told.errors
+    problem, code = (
+        told.problems[0],
+        ProblemCode.TYPE_MISMATCH if "TYPE_MISMATCH" in file.error else ProblemCode.UNREADABLE,
+    )
+    assert (problem.code, problem.message, problem.file) == (code, file.error, file.file)
+    assert told.problems_by_code[code] == 1
     return file.error
 
 

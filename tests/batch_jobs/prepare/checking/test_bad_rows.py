@@ -223,6 +223,8 @@ ELSEWHERE = {
     Code.LINE_TOO_LONG: "tests of reading",
     Code.RAGGED_ROW: "tests of reading",
     Code.BAD_QUOTES: "tests of reading",
+    Code.TYPE_MISMATCH: "test_faults.py",
+    Code.UNREADABLE: "test_faults.py",
 }
 
 

@@ -7,10 +7,10 @@ from tunesmith.contracts.datasets import DatasetKind, ProblemCode, RowCounts, Ro
 
 
 class FoundProblem(Contract):
-    """One problem of one row, told so that a person can find and mend it."""
+    """One problem of one row, or of a whole file, told so that a person can find and mend it."""
 
     file: Uri
-    line: int = Field(ge=1, description="line of the file, or record of a table")
+    line: int = Field(ge=1, description="line of the file, or record of a table; of a whole file: 1")
     offset: int = Field(ge=0, description="byte offset of the row in the file, after decompression")
     code: ProblemCode
     field: str | None = Field(description="path of the field, as in messages[2].role")

@@ -99,7 +99,10 @@ KIND_OF = {
 
 
 class ProblemCode(StrEnum):
-    """Why a row went to quarantine."""
+    """Why a row went to quarantine, or (TYPE_MISMATCH, UNREADABLE) a whole file was refused."""
+
+    TYPE_MISMATCH = "TYPE_MISMATCH"
+    UNREADABLE = "UNREADABLE"
 
     NOT_UTF8 = "NOT_UTF8"
     NOT_JSON = "NOT_JSON"
