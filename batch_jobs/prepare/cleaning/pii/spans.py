@@ -1,5 +1,6 @@
 """Where personal data stands: spans of bytes, sorted, never overlapping."""
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -48,19 +49,13 @@ def without_overlaps(ranked: Sequence[tuple[int, int, int, PiiType]]) -> list[Fo
     A span that only begins inside a better one keeps nothing: what remains of it is no value.
     """
     kept: list[Found] = []
-    taken: list[tuple[int, int]] = []
+    starts: list[int] = []
+    ends: list[int] = []
     for _, start, end, kind in sorted(ranked, key=lambda span: (span[0], span[1] - span[2], span[1])):
-        place = _place(taken, start)
-        if place and taken[place - 1][1] > start or place < len(taken) and taken[place][0] < end:
+        place = bisect_right(starts, start)
+        if (place and ends[place - 1] > start) or (place < len(starts) and starts[place] < end):
             continue
-        taken.insert(place, (start, end))
+        starts.insert(place, start)
+        ends.insert(place, end)
         kept.append((start, end, kind))
     return sorted(kept)
-
-
-def _place(taken: list[tuple[int, int]], start: int) -> int:
-    low, high = 0, len(taken)
-    while low < high:
-        middle = (low + high) // 2
-        low, high = (middle + 1, high) if taken[middle][0] <= start else (low, middle)
-    return low
