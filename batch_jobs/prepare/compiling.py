@@ -31,7 +31,7 @@ def _start_numba() -> None:
 def _cache_folder() -> Path:
     beside = HERE / "__pycache__"
     own = beside if os.access(beside if beside.is_dir() else HERE, os.W_OK) else Path.home() / ".cache/tunesmith"
-    return Path(os.environ.get("NUMBA_CACHE_DIR") or own) / f"loops-{_sources_digest()}"
+    return Path(os.environ.get("NUMBA_CACHE_DIR") or own) / f"loops-{SOURCES}"
 
 
 def _sources_digest() -> str:
@@ -41,6 +41,8 @@ def _sources_digest() -> str:
     return seen.hexdigest()[:16]
 
 
+SOURCES = _sources_digest()
+"""Names this code: what it made is not taken for what other code makes."""
 _start_numba()
 numba.config.CACHE_DIR = str(_cache_folder())
 compiled = numba.njit(cache=True, nogil=True, fastmath=False, boundscheck=False)

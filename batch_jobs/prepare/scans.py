@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from batch_jobs.prepare.cluster.outcomes import Told, read_told, write_told
+from batch_jobs.prepare.compiling import SOURCES
 from batch_jobs.prepare.deduplicating.signatures import PLACES, Template
 from batch_jobs.prepare.scanning import Scanned, Scanner
 from batch_jobs.prepare.spool import read_rows, write_rows
@@ -24,8 +25,6 @@ from tunesmith.contracts.datasets import Source
 from tunesmith.contracts.identity import digest
 from tunesmith.contracts.recipes import PrepareRecipe
 
-GENERATION = 2
-"""To be raised when scanning gives other results for the same file."""
 AFTER_SCANNING = {
     "validation_fraction": ...,
     "test_fraction": ...,
@@ -100,6 +99,6 @@ class Scans:
         write_told(self._storage, self._uri(source, f"{number:06d}.told"), Told.of([scanned], 0, template))
 
     def _uri(self, source: Source, name: str) -> str:
-        identity: dict[str, Any] = {"recipe": self._recipe, "generation": GENERATION}
+        identity: dict[str, Any] = {"recipe": self._recipe, "code": SOURCES}
         identity["source"] = [source.source_id, source.sha256]  # a scan without a comparison is none of a claim
         return f"{self._folder}{digest(identity)}/{name}"

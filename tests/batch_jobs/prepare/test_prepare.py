@@ -26,7 +26,8 @@ from tunesmith.contracts.datasets import (
 )
 from tunesmith.contracts.identity import digest
 from tunesmith.contracts.jobs import ExitCode, JobName, PrepareParams, PrepareResult
-from tunesmith.contracts.preparation import DecontaminateRecipe, RedactRecipe
+from tunesmith.contracts.preparation import DecontaminateRecipe, PiiType, RedactRecipe
+from tunesmith.contracts.profiles import DatasetProfile, Step
 from tunesmith.contracts.recipes import PrepareRecipe
 
 SHARED = Path(__file__).parents[4] / "shared/data"
@@ -208,9 +209,25 @@ def test_file_that_was_scanned_for_one_version_is_not_read_again_for_the_next(pl
     found = place.manifest(place.params(old, new, name="second", **frozen, **kept))
     assert (found.splits, found.quarantine, found.counts) == (expected.splits, expected.quarantine, expected.counts)
     assert found.sums_by_source == expected.sums_by_source
+    Path(new.uri).unlink()
+    both = place.manifest(place.params(old, new, name="third", **frozen, **kept))
+    assert (both.splits, both.counts_by_source) == (expected.splits, expected.counts_by_source)
+    for source in (old, new):  # one of them was the second when it was scanned
+        alone = place.manifest(place.params(source, name=f"only {source.source_id}", **frozen, **kept))
+        assert set(alone.counts_by_source) == {source.uri} and alone.counts.rows_in == 61
     other_recipe = EASY.model_copy(update={"redact": RedactRecipe(types=[])})
     params = place.params(old, new, name="other", recipe=other_recipe, **frozen, **kept)
     assert place.run(params) == ExitCode.BAD_INPUT  # scanned otherwise, so the file is needed
+
+
+def test_what_was_found_is_counted_over_all_files(place: Workplace) -> None:
+    def content(word: str, rows: int) -> bytes:
+        return b"\n".join(row(f"{word} {n}:\r\nwrite to {word}{n}@example.com") for n in range(rows))
+
+    params = place.params(place.source("a.jsonl", content("anna", 7)), place.source("b.jsonl", content("bert", 5)))
+    assert place.manifest(params).pii == {PiiType.EMAIL: 12}
+    profile = DatasetProfile.model_validate_json(Path(params.output_uri + "profile.json").read_bytes())
+    assert profile.run.changed_rows == {Step.NORMALISE: 12, Step.REDACT: 12}
 
 
 def test_dataset_version_is_never_made_again(place: Workplace) -> None:

@@ -12,7 +12,7 @@ from batch_jobs.prepare.canonical import Row, Turn
 from batch_jobs.prepare.columns import RowColumns
 from batch_jobs.prepare.facts import NO_FACTS, RowFacts
 from batch_jobs.prepare.writing import plan_parts, write_part
-from tunesmith.contracts.datasets import DatasetKind, RowFormat
+from tunesmith.contracts.datasets import DatasetKind, RowFormat, Split
 
 ROWS = 90
 
@@ -72,3 +72,19 @@ def test_files_are_the_same_bytes_however_rows_are_batched(tmp_path: Path, cuts:
     assert [row["messages"][1]["tool_calls"] for row in rows] == ["[]" if n % 7 == 0 else None for n in kept]
     assert [row["extra"] for row in rows] == [f'{{"n": {n}}}' if n % 3 == 0 else None for n in kept]
     assert all(row["trained"] == [False, True] for row in rows)
+
+
+def test_training_split_is_cut_before_the_row_that_begins_another_part_and_held_out_splits_are_not() -> None:
+    sizes = np.array([40, 60, 1, 99, 250, 10, 300, 300], np.int64)
+    split = np.array([0, 0, 0, 0, 0, -1, 1, 1], np.int8)
+    parts = plan_parts(split, sizes, [3, 5], part_bytes=100)
+    assert [(part.name, part.rows) for part in parts] == [
+        ("train-00000-of-00003.parquet", 2),
+        ("train-00001-of-00003.parquet", 2),
+        ("train-00002-of-00003.parquet", 1),
+        ("validation-00000-of-00001.parquet", 2),
+        ("test-00000-of-00001.parquet", 0),
+    ]
+    [pieces] = parts[1].groups
+    assert [(piece.batch, piece.rows.tolist(), piece.start) for piece in pieces] == [(0, [2], 0), (1, [0], 3)]
+    assert [part.split for part in parts] == [Split.TRAIN] * 3 + [Split.VALIDATION, Split.TEST]
