@@ -36,13 +36,13 @@ def _cache_folder() -> Path:
 
 def _sources_digest() -> str:
     seen = hashlib.sha256()
-    for file in sorted(HERE.rglob("*.py")):
+    for file in sorted(file for kind in ("*.py", "*.npz", "*.tsv") for file in HERE.rglob(kind)):
         seen.update(file.read_bytes())
     return seen.hexdigest()[:16]
 
 
 SOURCES = _sources_digest()
-"""Names this code: what it made is not taken for what other code makes."""
+"""Names this code and its weights: what they made is not taken for what others make."""
 _start_numba()
 numba.config.CACHE_DIR = str(_cache_folder())
 compiled = numba.njit(cache=True, nogil=True, fastmath=False, boundscheck=False)
