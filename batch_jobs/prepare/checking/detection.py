@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from batch_jobs.prepare.checking.problems import BadRow
-from batch_jobs.prepare.checking.telling import cut
+from batch_jobs.prepare.checking.telling import cut, quoted
 from batch_jobs.prepare.checking.values import (
     ANSWERED,
     CONVERSATIONS,
@@ -113,7 +113,7 @@ class FormatOfFile:
         if self.is_given and self.format and (found is None or all(key in row for key in REQUIRED[self.format])):
             return self.format  # what is missing, its parser says
         if found is None:
-            raise BadRow(ProblemCode.UNKNOWN_FORMAT, _unknown(frozenset(row)))
+            raise BadRow(ProblemCode.UNKNOWN_FORMAT, _unknown(frozenset(row)) + _rows_inside(row))
         if self.format is None:
             raise BadRow(
                 ProblemCode.MIXED_FORMAT,
@@ -145,6 +145,14 @@ def _unknown(row: frozenset[str]) -> str:
         if needed <= set(columns.values()):
             return f"{found}; prepare.read.columns: {spelt(columns)} would make it {name}"
     return found
+
+
+def _rows_inside(row: dict[str, Any]) -> str:
+    """Of a whole dataset that came as one object: where its rows are."""
+    for key, value in row.items():
+        if isinstance(value, list) and value and isinstance(value[0], dict) and detect(value[0]) is not None:
+            return f"; its rows seem to stand in {quoted(key)}: upload that array alone"
+    return ""
 
 
 def most_common(rows: Iterable[dict[str, Any]]) -> RowFormat | None:

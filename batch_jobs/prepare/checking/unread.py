@@ -33,7 +33,7 @@ def check_columns(row: Mapping[str, Any], name: RowFormat, kept: Collection[str]
     if name is RowFormat.TEXT:
         return
     for key in MEANT["system"]:
-        if _says(row, key, kept) and "system" not in row:
+        if _says(row, key, kept) and "system" not in row and not _is_first_turn(row, key):
             beside = "instruction" if "instruction" in row else "prompt"
             raise _misnamed(key, columns_for(row, TOGETHER[beside]))
     if name is not RowFormat.PROMPT_ONLY:
@@ -42,6 +42,13 @@ def check_columns(row: Mapping[str, Any], name: RowFormat, kept: Collection[str]
         for key in WORSE:
             if _says(row, key, kept):
                 raise _misnamed(key, columns_for(row, TOGETHER["chosen"]))
+
+
+def _is_first_turn(row: Mapping[str, Any], key: str) -> bool:
+    """Whether the conversation begins with what the column says."""
+    items = next((row[name] for name in CONVERSATIONS if name in row), None)
+    first = items[0] if isinstance(items, list) and items else None
+    return isinstance(first, dict) and first.get("content", first.get("value")) == row[key]
 
 
 def check_message(message: Mapping[str, Any], place: str) -> None:

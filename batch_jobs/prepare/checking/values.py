@@ -8,8 +8,8 @@ from batch_jobs.prepare.checking.decoding import decode_value, json_type
 from batch_jobs.prepare.checking.problems import BadRow
 from tunesmith.contracts.datasets import ProblemCode
 
-QUESTIONS = ("question", "query", "input", "user", "context", "problem")
-REPLIES = ("answer", "response", "output", "reply", "assistant", "target", "solution")
+QUESTIONS = ("question", "query", "input", "inputs", "user", "human", "context", "problem")
+REPLIES = ("answer", "response", "output", "reply", "assistant", "bot", "target", "targets", "solution")
 ANSWERED = ("response", "responses", "output", "reply", "completions", "text")
 """Beside a prompt these are its completion under another name; `answer` or `solution` may be the truth for a reward."""
 MEANT = {

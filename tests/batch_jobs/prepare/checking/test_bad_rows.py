@@ -241,6 +241,7 @@ def test_bad_row_is_told_by_code_and_field(row: Any, code: Code, field: str | No
 @pytest.mark.parametrize(
     "row",
     [
+        sharegpt(("human", "hello"), ("gpt", "hi"), system_prompt="hello"),
         chat(ASK, ANSWER, images=[], audio=None, system_prompt="", context="about greetings"),
         {"instruction": "hello", "context": " ", "output": "hi"},
         {"text": "hello", "context": "a", "system_prompt": "b", "image": ""},

@@ -287,6 +287,8 @@ def test_columns_are_renamed_before_the_format_is_told_and_kept_by_their_own_nam
         ({"question": "a", "chosen": "b", "rejected": "c"}, "{question: prompt}"),
         ({"question": "a", "answer": "b"}, "{question: prompt, answer: completion}"),
         ({"prompt": "a", "text": "b"}, "{text: completion}"),
+        ({"inputs": "a", "targets": "b"}, "{inputs: prompt, targets: completion}"),
+        ({"version": "1", "data": [{"prompt": "a", "completion": "b"}]}, "its rows seem to stand in 'data': upload"),
         (
             {"query": "a", "response": "b", "system_prompt": "c"},
             "{query: prompt, response: completion, system_prompt: ",
@@ -302,7 +304,7 @@ def test_columns_are_renamed_before_the_format_is_told_and_kept_by_their_own_nam
         ({"chosen_messages": [], "rejected_messages": []}, "{chosen_messages: chosen, rejected_messages: rejected}"),
     ],
 )
-def test_column_of_another_name_is_not_dropped_but_named(row: dict[str, str], advice: str) -> None:
+def test_column_of_another_name_is_not_dropped_but_named(row: dict[str, Any], advice: str) -> None:
     with pytest.raises(BadRow) as found:
         parse(row)
     assert advice in found.value.message
