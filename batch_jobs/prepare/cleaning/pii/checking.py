@@ -179,16 +179,30 @@ def _is_phone(value: str) -> bool:
 
 
 def is_whole_phone(value: str) -> bool:
-    """With an area's code from 0, as it is given out, and not in the form of an American postcode."""
+    """With an area's code from 0, as it is given out; no days in a row, no American postcode."""
     digits = re.sub(r"\D", "", value)
-    return len(digits) >= 9 and not re.fullmatch(r"\d{5}-\d{4}", value) and is_phone(value)
+    if len(digits) < 9 or value.count("/") > 1 or re.fullmatch(r"\d{5}-\d{4}", value):
+        return False
+    return is_phone(value)
 
 
 def is_phone_abroad(value: str) -> bool:
-    """`+` tells one; `00` begins other numbers too, so it must be given out or be grouped as in America."""
+    """After `+` a country's code, and no decimal. Numbers are longer in some years than in others, so any length does.
+
+    `00` begins other numbers too, so those must be given out or be grouped as in America.
+    """
     if value.startswith("00") and not re.match(r"001[-. ]\d{3}[-. ]\d{3}[-. ]\d{4}", value):
         return is_phone(value)
+    if value[0] == "+" and (re.fullmatch(r"\+\d+\.\d+", value) or not _has_country(value)):
+        return False
     return is_phone_by_context(value)
+
+
+def _has_country(value: str) -> bool:
+    digits = re.sub(r"\D", "", value)
+    if digits[0] == "1":
+        return digits[1] not in "01"
+    return any(int(digits[:size]) in phonenumbers.COUNTRY_CODE_TO_REGION_CODE for size in (1, 2, 3))
 
 
 def is_phone_by_context(value: str) -> bool:

@@ -366,7 +366,8 @@ def kinds() -> tuple[Kind, ...]:
         _kind(
             p.PHONE,
             shapes.PHONE_BRACKETS,
-            rb"(?<![\w.])(?<![\d][-/])(?:\+?\d{1,3}[ .-]?|\+)?\(\+?\d{1,5}\)[ .\-/]{0,2}\d{2,5}(?:[ .\-/]?\d{2,5}){0,4}"
+            rb"(?<![\w.])(?<![\d][-/])(?:\+?\d{1,3}[ .-]?|\+)?\(\+?\d{1,5}\)(?:[ .-]|/ ?)?"
+            rb"\d{2,5}(?:[ .\-/]?\d{2,5}){0,4}"
             rb"(?:,?[ ]?(?:x|ext\.?)[ ]?\d{1,6})?(?![\w]|[-.]\d)",
             checking.is_phone_by_context,
         ),
@@ -380,7 +381,7 @@ def kinds() -> tuple[Kind, ...]:
         _kind(
             p.PHONE,
             shapes.PHONE_ZERO,
-            rb"(?<![\w.])(?<!\w[-/])(?<!\d )0\d{1,5}(?:[ .\-/]\d{2,8}){1,5}(?![\w]|[-.]\d)",
+            rb"(?<![\w.])(?<!\w[-/])(?<!\d[ :])0\d{1,5}(?:[ .\-/]\d{2,8}){1,5}(?![\w]|[-.]\d)",
             checking.is_whole_phone,
         ),
         _kind(
@@ -388,8 +389,8 @@ def kinds() -> tuple[Kind, ...]:
             shapes.NUMBER,
             rb"(?<![\w.])(?<![\d][-/])\d(?:[ .\-/]?\d){5,14}(?:,?[ ]?(?:x|ext\.?)[ ]?\d{1,6})?(?![\w]|[-.]\d)",
             checking.is_phone_by_context,
-            r"phone|tele?(?![a-z])|telef|telep|tlf|tfno|call|mobile|mobil|cell|celular|gsm|fax|whats|sms|text (?:me|us)"
-            "|anruf|rufnummer|appel|llam|chiam|puhelin|cep (?:no|tel)"
+            r"phone|tele?(?![a-z])|telef|telep|tlf|tfno|call(?!back|able|edp)|mobile|mobil|cell|celular|gsm|fax|whats|sms"
+            "|text (?:me|us)|anruf|rufnummer|appel|llam|chiam|puhelin|cep (?:no|tel)"
             "|dial|ring (?:me|us)|reach|hotline|contact|handy|answer|messages? to|registered",
             "office|fax|mobile|home|cell|work",
             alone=checking.is_phone,
