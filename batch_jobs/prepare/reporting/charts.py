@@ -6,6 +6,7 @@ from statistics import median
 
 from markupsafe import Markup, escape
 
+from batch_jobs.prepare.reporting.highlighting import spelt
 from tunesmith.contracts.profiles import Distribution, TopicMap
 
 BARS = 14
@@ -58,7 +59,7 @@ def _bar(name: str, width: float | None, number: str, share: float | None) -> Ma
 
 def breakable(name: str) -> Markup:
     """A name that may go on in the next line after a sign between its words, and not only within one."""
-    return Markup(re.sub(r"([_./-]+)(?=\w)", r"\1<wbr>", str(escape(name))))
+    return Markup(re.sub(r"([_./-]+)(?=\w)", r"\1<wbr>", str(escape(spelt(name)))))
 
 
 def percent(share: float) -> str:
@@ -92,8 +93,8 @@ def columns(bins: Sequence[tuple[float, float, int]], colour: str = "first") -> 
         for place, (low, high, rows) in enumerate(bins)
     )
     return Markup(
-        '<div class="histogram" style="--series:var(--{})"><b>{} rows</b>{}<span class="end">{}</span></div>'
-    ).format(colour, f"{most:,}", drawn, _number(bins[-1][1]))
+        '<div class="histogram" style="--series:var(--{})"><b>{} row{}</b>{}<span class="end">{}</span></div>'
+    ).format(colour, f"{most:,}", "s" * (most != 1), drawn, _number(bins[-1][1]))
 
 
 def _number(value: float) -> str:

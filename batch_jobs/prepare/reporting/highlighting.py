@@ -79,6 +79,11 @@ def _marked(tag: str, text: str) -> Markup:
     return Markup(f"<{tag}>{{}}</{tag}>").format("".join(map(_seen, text))) if text else Markup("")
 
 
+def spelt(name: str) -> str:
+    """A name whose characters can all be seen: none turns round what stands beside it."""
+    return "".join(char if char.isprintable() else _seen(char) for char in name)
+
+
 def _seen(char: str) -> str:
     """A character that can be told from others by eye."""
     if char == "\n":

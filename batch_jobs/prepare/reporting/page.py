@@ -11,7 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from batch_jobs.prepare.reporting import charts, sankey
-from batch_jobs.prepare.reporting.highlighting import alike, before_and_after, with_placeholders
+from batch_jobs.prepare.reporting.highlighting import alike, before_and_after, spelt, with_placeholders
 from tunesmith.contracts.datasets import DatasetKind, DatasetManifest, FileEntry
 from tunesmith.contracts.preflight import Preflight
 from tunesmith.contracts.profiles import ChangeSample, DatasetProfile, RunProfile, Step
@@ -79,7 +79,8 @@ def _template() -> Template:
         "number": lambda value: f"{value:,}",
         "figure": _figure,
         "percent": charts.percent,
-        "short": lambda uri: uri.rpartition("/")[2] or uri,
+        "short": lambda uri: spelt(uri.rpartition("/")[2] or uri),
+        "spelt": spelt,
         "role": lambda role: role if role in BUBBLES else "user",
     }
     made.globals |= {

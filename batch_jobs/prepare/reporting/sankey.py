@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from html import escape
 
+from batch_jobs.prepare.reporting.highlighting import spelt
 from tunesmith.contracts.datasets import DatasetManifest, RowCounts
 
 SOURCES = 8
@@ -65,7 +66,7 @@ def flow_of(manifest: DatasetManifest) -> Flow:
     flow, counts = Flow(), manifest.counts
     for label, of_file in _sources(manifest):
         for outcome, rows in _outcomes(of_file).items():
-            flow.add(Node(0, label, of_file.rows_in, "base"), _outcome(outcome, counts), rows)
+            flow.add(Node(0, spelt(label), of_file.rows_in, "base"), _outcome(outcome, counts), rows)
     for split, entry in sorted(manifest.splits.items(), key=lambda one: list(manifest.splits).index(one[0])):
         flow.add(_outcome(KEPT, counts), Node(2, split.value, entry.rows, split.value), entry.rows)
     for code, rows in sorted(manifest.problems.items(), key=lambda one: (-one[1], one[0])):
@@ -124,7 +125,8 @@ def _outcomes(counts: RowCounts) -> dict[str, int]:
 
 def _outcome(name: str, counts: RowCounts) -> Node:
     colour = {KEPT: "first", QUARANTINED: "bad"}.get(name, "warn")
-    return Node(1, name.replace("_", " "), _outcomes(counts)[name], colour)
+    label = "put aside" if name == QUARANTINED else name.replace("_", " ")
+    return Node(1, label, _outcomes(counts)[name], colour)
 
 
 def _stack(nodes: list[Node], scale: float, sheet: Sheet) -> float:

@@ -27,6 +27,7 @@ def test_shares_are_no_parts_of_a_whole() -> None:
 
 def test_columns_tell_the_highest_and_both_ends() -> None:
     drawn = columns([(0.0, 10.0, 5), (10.0, 20.0, 1_234), (20.0, 40.0, 0)])
+    assert "<b>1 row</b>" in columns([(0.0, 1.0, 1)])
     assert "<b>1,234 rows</b>" in drawn and '<span class="end">40</span>' in drawn
     assert 'title="10 to 20: 1,234 rows"><i style="height:100.0%">' in drawn
     assert 'title="20 to 40: 0 rows"><i style="height:0.0%">' in drawn

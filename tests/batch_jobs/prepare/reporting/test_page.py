@@ -93,6 +93,19 @@ def test_hostile_text_stays_text(tmp_path: Path) -> None:
     assert "<mark>&lt;EMAIL_1&gt;</mark>" in page
 
 
+def test_name_of_a_file_turns_nothing_round(version: Version) -> None:
+    [first, second] = version.manifest.counts_by_source
+    turned = "s3://uploads/fi\u202eles.jsonl"
+    counts = {turned: version.manifest.counts_by_source[first], second: version.manifest.counts_by_source[second]}
+    sources = [source.model_copy(update={"uri": turned}) for source in version.manifest.sources[:1]]
+    manifest = version.manifest.model_copy(update={"counts_by_source": counts, "sources": sources})
+    profile = version.profile.model_copy(update={"sources": {turned: 1, second: 2}})
+    page = report_page(manifest, profile)
+    assert "\u202e" not in page
+    assert page.count(">fi[U+202E]les.jsonl <tspan") == 1  # of the wide diagram
+    assert "<code>s3://uploads/fi[U+202E]les.jsonl</code>" in page
+
+
 def test_tokens_and_forecast_of_a_preflight(version: Version) -> None:
     preflight = Preflight(
         base="tiny",
