@@ -118,6 +118,7 @@ def test_upload_that_no_disk_holds_is_refused_with_the_figures() -> None:
         "to auto, or make several datasets"
     )
     assert disk_problem(files, PrepareRecipe(nodes="auto")) is disk_problem(files[:20], PrepareRecipe()) is None
+    assert disk_problem([source(None, file.uri) for file in files], PrepareRecipe()) is None
 
 
 def test_such_an_upload_makes_no_version() -> None:

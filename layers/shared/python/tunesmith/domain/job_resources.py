@@ -1,7 +1,7 @@
 """How many machines a `prepare` job gets, and how much of each, by the size of what was uploaded. Pure.
 
 Figures without another source were measured on two processors of a cloud machine with the default recipe
-(docs/benchmarks.md). What is right for most uploads may be wrong for one of very short rows or of very well compressed
+(docs/data.md). What is right for most uploads may be wrong for one of very short rows or of very well compressed
 ones: the recipe's `prepare.vcpus` and `prepare.memory_gib` win.
 """
 
@@ -66,8 +66,8 @@ def prepare_resources(sources: Sequence[Source], recipe: PrepareRecipe) -> JobRe
 
 def disk_problem(sources: Sequence[Source], recipe: PrepareRecipe) -> str | None:
     """Why one machine could not hold what lies between the passes, with the figures; None where it may. Compressed
-    files count as they are stored: what is refused here certainly has no room."""
-    stored = [_stored(source) for source in sources]
+    files count as they are stored, and those of unknown size not at all: what is refused certainly has no room."""
+    stored = [source.size or 0 for source in sources]
     needed = max(stored, default=0) + DISK_PER_TEXT_BYTE * sum(stored)
     if prepare_resources(sources, recipe).nodes > 1 or needed <= USABLE_DISK:
         return None
