@@ -101,7 +101,7 @@ def _memory(folder: Path) -> str:
         ran = run_pinned(command, folder / f"{out.name}.log", cores=2, limit_seconds=1_800)
         size = corpus.stat().st_size / 1e6
         figures.append([name, f"{rows:,}", size, ran.cpu_seconds, ran.wall_seconds, ran.peak_mb])
-    return _markdown(["recipe", "rows", "MB", "CPU s", "clock s", "peak MB of the process and its children"], figures)
+    return "\n\n" + _markdown(["recipe", "rows", "MB", "CPU s", "clock s", "peak MB of the process and its children"], figures)
 
 
 def _publish(name: str, command: str, update_docs: bool, tables: str) -> None:
