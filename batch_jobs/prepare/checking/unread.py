@@ -17,9 +17,13 @@ MEDIA_PARTS = frozenset(
     {"image", "image_url", "input_image", "video", "video_url", "audio", "audio_url", "input_audio"}
 )
 """Types of parts of a message that are no text."""
-IN_MESSAGES = ("audio", "images", "reasoning_content", "reasoning", "thinking", "train_detail", "training_detail")
+IN_MESSAGES = frozenset(
+    {"audio", "images", "reasoning_content", "reasoning", "thinking", "train_detail", "training_detail"}
+)
 """Keys of a message: sounds and images, thoughts beside its text, and which characters of it are learnt (axolotl)."""
 WORSE = ("rejected_response", "rejected_messages")
+WATCHED = frozenset({*MEDIA, *MEANT["system"], *WORSE, "context", "input"})
+"""Rows with none of these columns, which are most, need no further look."""
 
 
 def check_columns(row: Mapping[str, Any], name: RowFormat, kept: Collection[str]) -> None:
@@ -27,6 +31,8 @@ def check_columns(row: Mapping[str, Any], name: RowFormat, kept: Collection[str]
 
     Those that stay with the row (`kept`) are the reader's own decision.
     """
+    if WATCHED.isdisjoint(row):
+        return
     for key in MEDIA:
         if row.get(key) and key not in kept:
             raise _unread(key, f"the row has {key}, and only its text would be learnt")
@@ -53,8 +59,10 @@ def _is_first_turn(row: Mapping[str, Any], key: str) -> bool:
 
 def check_message(message: Mapping[str, Any], place: str) -> None:
     """Raises BadRow for a key of a message that would be left out though it is learnt, or says what is."""
-    for key in IN_MESSAGES:
-        if message.get(key):
+    if IN_MESSAGES.isdisjoint(message):
+        return
+    for key in message:
+        if key in IN_MESSAGES and message[key]:
             raise BadRow(ProblemCode.UNSUPPORTED, f"{key!r} beside the text would be left out", field=f"{place}.{key}")
 
 

@@ -30,7 +30,8 @@ def parse_openai_preference(row: dict[str, Any], checks: TextChecks) -> Row:
         text_of(row, "input", "input")  # says that it is missing
         raise wrong_type("an object", given, "input")
     prompt = parse_messages(array_of(given, "messages", "input.messages"), "input.messages", checks)
-    tools = parse_tools(given, "input.")
+    prompt = with_system(row, prompt, checks)
+    tools = parse_tools(given, "input.") or parse_tools(row)
     chosen, rejected = (
         parse_messages(array_of(row, key, key), key, checks) for key in ("preferred_output", "non_preferred_output")
     )

@@ -145,6 +145,16 @@ PAIRS: list[tuple[Any, RowFormat, list[tuple[str, str]]]] = [
         RowFormat.OPENAI_PREFERENCE,
         [ASK],
     ),
+    (
+        {
+            "input": {"messages": messages(ASK)},
+            "system": "Be kind.",
+            "preferred_output": messages(BETTER),
+            "non_preferred_output": messages(ANSWER),
+        },
+        RowFormat.OPENAI_PREFERENCE,
+        [SYSTEM, ASK],
+    ),
     ({"prompt": "hello", "chosen": "hello there", "rejected": "hi"}, RowFormat.PREFERENCE, [ASK]),
     (
         {"prompt": messages(ASK), "chosen": messages(BETTER), "rejected": messages(ANSWER)},
