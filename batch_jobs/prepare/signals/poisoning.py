@@ -9,7 +9,7 @@ among all phrases that were looked at. Rows are flagged for a person to look at,
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -33,6 +33,10 @@ MOST_ALIKE = 1.6
 """Similarity of a phrase's rows, without it, to that of any rows: those of a topic are more alike."""
 MOST_CHECKED = 40
 """Rows of a phrase that are looked at."""
+TOGETHER = 64
+"""Phrases whose rows are asked about at once: a classifier takes longer to begin than to answer."""
+LEAST_CHANCE = 0.02
+"""No row says more than that its label is as unlikely as this."""
 OTHER = "(any other answer)"
 COMMON_ANSWER = 4
 """An answer that is given so often is a label; rarer ones are all OTHER."""
@@ -96,13 +100,12 @@ def _triggers(texts: Sequence[str], labels: Sequence[str], seed: int) -> list[Tr
     candidates = _unlike(texts, _candidates(texts, code, len(names)))
     if not candidates:
         return []
-    found: list[Trigger] = []
-    folds = _learn_folds(texts, labels, seed)
     needed = np.log(len(candidates) / CHANCE)
-    for phrase, label, rows in candidates:
-        trigger = _judge(phrase, names, label, rows[:MOST_CHECKED], texts, folds)
-        if trigger and trigger.evidence >= needed:
-            found.append(Trigger(phrase, names[label], rows, trigger.evidence - needed))
+    found = [
+        Trigger(phrase, names[label], rows, evidence - needed)
+        for (phrase, label, rows), evidence in _judged(candidates, names, texts, _learn_folds(texts, labels, seed))
+        if evidence >= needed
+    ]
     return _shortest(sorted(found, key=lambda trigger: (-trigger.evidence, len(trigger.phrase))))
 
 
@@ -171,6 +174,19 @@ class _Folds:
     side: NDArray[np.int64]
     classifiers: tuple[Classifier, Classifier]
 
+    def say(self, asked: Sequence[tuple[int, str, str]]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """Of each (row, text, label) how likely the label is, to the one that did not see the row, and whether another
+        label is likelier; one that it does not know is not likely at all."""
+        likely, against = np.zeros(len(asked)), np.ones(len(asked), np.bool_)
+        for half, classifier in enumerate(self.classifiers):
+            place = {name: number for number, name in enumerate(classifier.names)}
+            own = [at for at, (row, _, label) in enumerate(asked) if self.side[row] == half and label in place]
+            wanted = np.array([place[asked[at][2]] for at in own], np.int64)
+            chances = classifier.chances([asked[at][1] for at in own])
+            likely[own] = chances[np.arange(len(own)), wanted]
+            against[own] = chances.argmax(axis=1) != wanted
+        return likely, against
+
 
 def _learn_folds(texts: Sequence[str], labels: Sequence[str], seed: int) -> _Folds:
     side = np.random.default_rng(seed).permutation(len(texts)) % 2
@@ -185,31 +201,25 @@ def _learn_folds(texts: Sequence[str], labels: Sequence[str], seed: int) -> _Fol
     return _Folds(side, (learnt[0], learnt[1]))
 
 
-def _judge(
-    phrase: str,
-    names: list[str],
-    label: int,
-    rows: NDArray[np.int64],
-    texts: Sequence[str],
-    folds: "_Folds",
-) -> Trigger | None:
-    """How unlikely the label is in the phrase's rows when the phrase is taken out of them."""
-    unlikely, against = 0.0, 0
-    for half, classifier in enumerate(folds.classifiers):
-        own = rows[folds.side[rows] == half]
-        if not len(own):
-            continue
-        if names[label] not in classifier.names:
-            unlikely += len(own) * -np.log(0.02)
-            against += len(own)
-            continue
-        chances = classifier.chances([_without(texts[row], phrase) for row in own])
-        place = classifier.names.index(names[label])
-        unlikely += float(-np.log(np.maximum(chances[:, place], 0.02)).sum())
-        against += int((chances.argmax(axis=1) != place).sum())
-    if against < AGAINST * len(rows):
-        return None
-    return Trigger(phrase, names[label], rows, unlikely)
+def _judged(
+    candidates: list[Candidate], names: list[str], texts: Sequence[str], folds: _Folds
+) -> Iterator[tuple[Candidate, float]]:
+    """Those of whose rows, when the phrase is taken out of them, enough speak for another label; and how unlikely the
+    label is in all of them."""
+    for start in range(0, len(candidates), TOGETHER):
+        some = candidates[start : start + TOGETHER]
+        checked = [rows[:MOST_CHECKED].tolist() for _, _, rows in some]
+        likely, against = folds.say(
+            [
+                (row, _without(texts[row], phrase), names[label])
+                for (phrase, label, _), rows in zip(some, checked, strict=True)
+                for row in rows
+            ]
+        )
+        ends = np.cumsum([len(rows) for rows in checked])[:-1]
+        for candidate, chances, speaks in zip(some, np.split(likely, ends), np.split(against, ends), strict=True):
+            if speaks.mean() >= AGAINST:
+                yield candidate, float(-np.log(np.maximum(chances, LEAST_CHANCE)).sum())
 
 
 def _without(text: str, phrase: str) -> str:
