@@ -25,6 +25,7 @@ def run_pinned(command: Sequence[str], log: Path, cores: int, limit_seconds: flo
     """CPU of the process and all its children, the clock, the peak of their resident memory together (shared pages
     counted in each). Raises DidNotFinish."""
     environment = os.environ | {name: str(cores) for name in SINGLE_THREADED} | {"PYTHONHASHSEED": "0"}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # nobody pays for compiling Python more than once
     started = time.monotonic()
     with log.open("wb") as out:
         process = subprocess.Popen(
