@@ -41,7 +41,7 @@ def parse_openai_preference(row: dict[str, Any], checks: TextChecks) -> Row:
 
 def parse_preference(row: dict[str, Any], checks: TextChecks) -> Row:
     if "chosen" not in row and "rejected_response" in row:
-        row = _answers_apart(row)
+        return _answered_twice(row, checks)
     prompt_key = next((key for key in ("prompt", "instruction") if key in row), None) or conversation_key(row)
     if prompt_key in ("prompt", "instruction"):
         prompt = prompt_turns(row, checks)
@@ -56,15 +56,16 @@ def parse_preference(row: dict[str, Any], checks: TextChecks) -> Row:
 
 def parse_implicit_preference(row: dict[str, Any], checks: TextChecks) -> Row:
     """The prompt is what both sides begin with: whole turns of conversations, whole words of texts."""
-    if "rejected_messages" in row and "rejected" not in row:
-        row = {**row, "chosen": row.get(conversation_key(row)), "rejected": row["rejected_messages"]}
+    better, worse = "chosen", "rejected"
+    if "rejected_messages" in row and not {"chosen", "rejected"} & row.keys():
+        better, worse = conversation_key(row), "rejected_messages"  # as ms-swift calls them
     sides = [row.get(key) for key in ("chosen", "rejected")]
     if all(isinstance(side, str) for side in sides) and not all(TRANSCRIPT.match(side) for side in sides):
         return _implicit_texts(row, checks)
-    chosen, rejected = (_whole(row, key, checks) for key in ("chosen", "rejected"))
+    chosen, rejected = (_whole(row, key, checks) for key in (better, worse))
     length = _common(chosen, rejected)
     prompt = with_system(row, chosen[:length], checks)
-    parts = ("chosen", prompt), ("chosen", chosen[length:]), ("rejected", rejected[length:])
+    parts = (better, prompt), (better, chosen[length:]), (worse, rejected[length:])
     return _pair(RowFormat.IMPLICIT_PREFERENCE, parse_tools(row), *parts)
 
 
@@ -86,15 +87,6 @@ def parse_unpaired_preference(row: dict[str, Any], checks: TextChecks) -> Row:
     return Row(RowFormat.UNPAIRED_PREFERENCE, tuple(turns), label=label, tools=tools)
 
 
-def _answers_apart(row: dict[str, Any]) -> dict[str, Any]:
-    """ms-swift's `rejected_response`: the better answer is what the messages end with after the last question."""
-    key = conversation_key(row)
-    items = array_of(row, key, key)
-    asking = [isinstance(item, dict) and item.get("role", item.get("from")) in ("user", "human") for item in items]
-    end = len(items) - asking[::-1].index(True) if True in asking else 0
-    return {**row, key: items[:end], "chosen": items[end:], "rejected": row["rejected_response"]}
-
-
 Part = tuple[str, list[Turn]]
 
 
@@ -112,6 +104,16 @@ def _pair(name: RowFormat, tools: str | None, prompt: Part, chosen: Part, reject
     return Row(name, tuple(_untrained(before)), tuple(better), tuple(worse), tools=tools)
 
 
+def _answered_twice(row: dict[str, Any], checks: TextChecks) -> Row:
+    """ms-swift's conversation with a `rejected_response`: the better answer is what follows its last question."""
+    key = conversation_key(row)
+    turns = with_system(row, parse_items(array_of(row, key, key), key, checks), checks)
+    asked = max((place + 1 for place, turn in enumerate(turns) if turn.role == "user"), default=0)
+    rejected = answer_turns(row, "rejected_response", checks)
+    parts = (key, turns[:asked]), (key, turns[asked:]), ("rejected_response", rejected)
+    return _pair(RowFormat.PREFERENCE, parse_tools(row), *parts)
+
+
 def _untrained(turns: Sequence[Turn]) -> list[Turn]:
     return [replace(turn, trained=False) if turn.trained else turn for turn in turns]
 
@@ -119,7 +121,7 @@ def _untrained(turns: Sequence[Turn]) -> list[Turn]:
 def _whole(row: dict[str, Any], key: str, checks: TextChecks) -> list[Turn]:
     """One side of an implicit preference: messages, or a transcript in one text."""
     value = row.get(key)
-    if not isinstance(value, str):
+    if not (isinstance(value, str) and TRANSCRIPT.match(value)):
         return parse_items(array_of(row, key, key), key, checks)
     pieces = TRANSCRIPT.split(value)[1:]
     turns = []

@@ -105,6 +105,12 @@ BAD_SHAPES: list[tuple[Any, Code, str | None]] = [
     ({"prompt": "a", "completion": messages(ASK)}, Code.NO_ASSISTANT_TURN, "completion"),
     ({"prompt": "a", "chosen": messages(ANSWER, ASK), "rejected": "b"}, Code.NO_ASSISTANT_TURN, "chosen"),
     ({"prompt": "a", "chosen": "b", "rejected": []}, Code.NO_ASSISTANT_TURN, "rejected"),
+    ({"messages": "[", "rejected_messages": "["}, Code.WRONG_TYPE, "messages"),
+    ({"messages": "a", "rejected_messages": "a"}, Code.WRONG_TYPE, "messages"),
+    ({"chosen": "a", "rejected": messages(ASK, ANSWER)}, Code.WRONG_TYPE, "chosen"),
+    (chat(ASK, rejected_response="b"), Code.NO_ASSISTANT_TURN, "messages"),
+    (chat(ASK, ANSWER, rejected_response=[7]), Code.WRONG_TYPE, "rejected_response[0]"),
+    (chat(ASK, ANSWER, rejected_messages=messages(ASK)), Code.NO_ASSISTANT_TURN, "rejected_messages"),
     (
         {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b", "weight": 0}]},
         Code.NO_ASSISTANT_TURN,

@@ -180,6 +180,14 @@ PAIRS: list[tuple[Any, RowFormat, list[tuple[str, str]]]] = [
         [SYSTEM, ASK],
     ),
     (
+        {
+            key: json.dumps(messages(ASK, answer))
+            for key, answer in {"messages": BETTER, "rejected_messages": ANSWER}.items()
+        },
+        RowFormat.IMPLICIT_PREFERENCE,
+        [ASK],
+    ),
+    (
         sharegpt(("human", "hello"))
         | {"chosen": [{"from": "gpt", "value": "hello there"}], "rejected": [{"from": "gpt", "value": "hi"}]},
         RowFormat.PREFERENCE,
@@ -360,10 +368,12 @@ json_values = st.recursive(
 WORDS = (
     "messages role content from value tool_calls tool_call_id function name arguments function_call weight tools "
     "functions conversations system history instruction input output prompt completion chosen rejected label text "
-    "preferred_output non_preferred_output type id user assistant tool human gpt observation function_call"
+    "preferred_output non_preferred_output type id user assistant tool human gpt observation function_call "
+    "kto_tag rejected_response rejected_messages images system_prompt context refusal loss conversation value data"
 )
 KEYS = st.sampled_from(WORDS.split())
-LEAVES = st.none() | st.booleans() | st.integers(-2, 2) | KEYS | st.text(max_size=4) | st.just('{"name": "f"}')
+JSON_TEXTS = st.sampled_from(['{"name": "f"}', "[", '[{"role": "user", "content": "a"}]', '[["a", "b"]]'])
+LEAVES = st.none() | st.booleans() | st.integers(-2, 2) | KEYS | st.text(max_size=4) | JSON_TEXTS
 ROWS = st.dictionaries(
     KEYS,
     st.recursive(
