@@ -89,7 +89,9 @@ class Detector:
 
 def _matches(kind: Kind, content: bytes, start: int, end: int) -> list[tuple[int, int]]:
     """A window is wider than any value that its anchor belongs to, but for keys and JWTs, which may run on."""
-    found = []
+    found: list[tuple[int, int]] = []
+    if kind.words and len(content) > 2 * CONTEXT and not kind.words.search(content, max(0, start - CONTEXT), end):
+        return found
     limit = end
     if kind.type is PiiType.SECRET:
         limit = len(content) if kind.shape & ENDLESS else end + LONGEST_KEY
@@ -122,7 +124,7 @@ def _matches_at(places: list[int], kind: Kind, content: bytes) -> list[tuple[int
 
 def _checked(kind: Kind, content: bytes, start: int, end: int) -> tuple[int, int] | None:
     if kind.context and not (
-        kind.context.search(content, max(0, start - CONTEXT), start)
+        _is_announced(kind, kind.context, content, start)
         or (kind.after and kind.after.match(content, end))
         or (kind.alone and _is_alone(content, start, end) and kind.alone(content[start:end].decode("utf-8", "replace")))
     ):
@@ -132,6 +134,13 @@ def _checked(kind: Kind, content: bytes, start: int, end: int) -> tuple[int, int
     if kind.type is PiiType.IBAN:
         return _shortened(kind.check, content, start, end)
     return (start, end) if kind.check(content[start:end].decode("utf-8", "replace")) else None
+
+
+def _is_announced(kind: Kind, context: re.Pattern[bytes], content: bytes, start: int) -> bool:
+    low = max(0, start - CONTEXT)
+    if kind.words and not kind.words.search(content, low, start):
+        return False
+    return context.search(content, low, start) is not None
 
 
 def _is_alone(content: bytes, start: int, end: int) -> bool:

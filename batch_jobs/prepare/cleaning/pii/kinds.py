@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
+import re2
 
 from batch_jobs.prepare.batches import Integers
 from batch_jobs.prepare.cleaning.pii import checking, national, shapes, tokens
@@ -21,7 +22,7 @@ ASSIGNED = rb"[\"'`\\\]}]{0,3}\s{0,4}(?::=|=>|={1,3}|:)\s{0,4}\\?[\"'`]?"
 """What stands between the name of a value and the value, in configurations, programs and JSON within strings."""
 VALUE = rb"(?P<value>[A-Za-z0-9_+/=.~-]{16,200})(?![\w(\[])"
 ANNOUNCED_ID = (
-    rb"(?<![\w.-])(?:[A-Z]{1,4}[ -]?|[a-z]{1,4}-?)?\d(?:[ ./-]?\d){4,17}(?:[ -]?[B-HJ-Z][A-Z]?\d?|[A-Za-z]{1,2}\d?)?"
+    rb"(?=[A-Z\d])(?<![\w.-])(?:[A-Z]{1,4}[ -]?)?\d(?:[ ./-]?\d){4,17}(?:[ -]?[B-HJ-Z][A-Z]?\d?|[A-Za-z]{1,2}\d?)?"
     rb"(?![\w]|[-.]\d)"
 )
 LETTER = rb"[\xc3-\xd4][\x80-\xbf]"
@@ -38,6 +39,8 @@ class Kind:
     check: Check | None = None
     context: re.Pattern[bytes] | None = None
     """Words of which one must stand in the 64 bytes before, unless the text has no words (`alone`)."""
+    words: re.Pattern[bytes] | None = None
+    """The same words for re2, wherever they stand: where none does before a window's end, the kind is not in it."""
     alone: Check | None = None
     """What a value must be besides if the text has no words. None: such a text does not do."""
     after: re.Pattern[bytes] | None = None
@@ -59,9 +62,12 @@ def _kind(
     alone: Check | None = checking.is_any,
     is_prefixed: bool = False,
 ) -> Kind:
-    words = re.compile(rb"(?i)(?<![a-z])(?:" + context.encode() + rb")" + until.encode()) if context else None
+    words = rb"(?i)(?<![a-z])(?:" + context.encode() + rb")" if context else None
+    near = re.compile(words + until.encode()) if words else None
+    anywhere = re2.compile(b"(?i)" + context.replace("(?![a-z])", "").encode()) if context and not after else None
     behind = re.compile(rb"(?i)[ ,(-]{1,3}(?:" + after.encode() + rb")" + AFTER) if after else None
-    return Kind(kind, shape, re.compile(pattern), check, words, alone, behind, _announcing(context, after), is_prefixed)
+    bit = _announcing(context, after)
+    return Kind(kind, shape, re.compile(pattern), check, near, anywhere, alone, behind, bit, is_prefixed)
 
 
 _ANNOUNCED: dict[str, int] = {}

@@ -47,7 +47,7 @@ WORDS = (
     "|rentenvers|sozialvers|svnr"
 )
 """Words that announce a number of a person."""
-UNTIL = r"(?:[^a-z\n]{0,4}[a-z]{1,10}){0,3}[^a-z0-9\n]{0,4}$"
+UNTIL = r"[a-z]{0,12}(?:[^a-z\n]{1,4}[a-z]{1,10}){0,3}[^a-z0-9\n]{0,4}$"
 """At most three short words stand between the announcement and the number."""
 BARE = (
     (r"\d{13}", "th.pin"),
