@@ -34,7 +34,7 @@ def write_documents(
     from batch_jobs.prepare.reporting.running import run_profile
 
     parts = {split: [folder / file.path for file in entry.files] for split, entry in manifest.splits.items()}
-    redact = _redactor()
+    redact = redactor()
     run = run_profile(prepared, folder / QUARANTINE, redact, preflight)
     profile = build_profile(parts, recipe.report, redact, run).model_copy(update={"recipe": recipe})
     (folder / PROFILE).write_text(profile.model_dump_json(indent=2), encoding="utf-8")
@@ -44,7 +44,7 @@ def write_documents(
 
 
 @cache
-def _redactor() -> Callable[[str], str]:
+def redactor() -> Callable[[str], str]:
     """Examples are redacted whatever the recipe says of the rows: a page is passed around."""
     detector = Detector(STRUCTURED_PII)
 
