@@ -116,7 +116,12 @@ def theirs(library: "fasttext.FastText._FastText", text: str) -> tuple[str, floa
 def foreign_share(detect: Detector, rows: list[Row]) -> float:
     """Share of the texts that `keep: [en]` drops."""
     told = detect([text for _, text in rows])
-    return float(np.mean([code not in ("en", "und") and sure >= MIN_CONFIDENCE for code, sure in told]))
+    return float(np.mean([is_foreign(code, sure) for code, sure in told]))
+
+
+def is_foreign(code: str, sure: float) -> bool:
+    """Whether `keep: [en]` drops what is told to be of this language."""
+    return code not in ("en", "und") and sure >= MIN_CONFIDENCE
 
 
 def exact_share(detect: Detector, rows: list[Row]) -> float:

@@ -12,7 +12,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.bench.prepare.corpus import SCORED, TUNED, truth_file, write_corpus
+from tests.bench.prepare.entries import ROOT
+from tests.bench.prepare.inputs import chat_rows, text_rows, write
 from tests.bench.prepare.scoring import read_truths, score, score_texts
+from tests.bench.prepare.steps.race import ENTRIES, HEADER, Entry, run_steps
+from tests.bench.prepare.steps.timing import read
 
 TRUTHS = [
     {"id": "a", "kind": "ok"},
@@ -96,3 +100,43 @@ def test_rows_are_known_by_their_line_where_the_output_has_no_id(tmp_path: Path)
     pq.write_table(pa.table({"messages": messages, "line": [3, 1]}), folder / "rows.parquet")
     found = score(corpus, folder)
     assert (found.kept, found.exact_recall, found.pii_leaked) == (2, 1.0, {"email": 1.0})
+
+
+def test_steps_are_given_texts_without_broken_rows_and_system_prompts(corpus: Path, tmp_path: Path) -> None:
+    sound = [truth["id"] for truth in read_truths(corpus) if truth["kind"] != "broken"]
+    assert [row["id"] for row in text_rows(corpus)] == [row["id"] for row in chat_rows(corpus)] == sound
+    assert any(message["role"] == "system" for row in chat_rows(corpus) for message in row["messages"])
+    assert not any("You are a helpful assistant." in row["text"] for row in text_rows(corpus))
+    file = tmp_path / "texts.jsonl"
+    megabytes = write(text_rows(corpus), file, at_most_megabytes=0.05)
+    assert megabytes == sum(len(row["text"].encode()) for row in read(file)) / 1e6
+    assert 0.05 <= megabytes < 0.07
+
+
+def test_a_step_runs_beside_a_peer_and_names_an_environment_that_is_not_there(corpus: Path, tmp_path: Path) -> None:
+    ours = _entry("quality", "ours")
+    nowhere = Entry("quality", "ours", "nobody", "texts", "quality", ".venv-of-nobody")
+    told = [dict(zip(HEADER, row, strict=True)) for row in run_steps(corpus, tmp_path, 1, (ours, nowhere))]
+    assert float(str(told[0]["planted rows found"])) > 0.5 > 0.05 > float(str(told[0]["other rows dropped"]))
+    assert told[0]["ours is faster by"] == "1.00"
+    assert ".venv-of-nobody is not there" in str(told[1]["CPU s"])
+
+
+@pytest.mark.parametrize("name", ["cheap", "filters"])
+def test_a_peer_of_the_quality_step_drops_noise(name: str, tmp_path: Path) -> None:
+    entry = _entry("quality", name)
+    python = ROOT / entry.environment / "bin/python"
+    if not python.exists():
+        pytest.skip(f"{entry.environment} is not there: scripts/bench --peers")
+    rows, answer = tmp_path / "rows.jsonl", tmp_path / "answer.json"
+    texts = ["!!!! ???? ####" * 9, "The cat and the dog have to be with the people that live in the house. " * 4]
+    rows.write_text("".join(json.dumps({"id": str(at), "text": text}) + "\n" for at, text in enumerate(texts)))
+    module = f"tests.bench.prepare.steps.{entry.program}"
+    subprocess.run([python, "-m", module, name, rows, rows, answer], check=True, capture_output=True)
+    told = json.loads(answer.read_text())
+    assert told["cpu_seconds"] > 0
+    assert "0" in told["dropped"]
+
+
+def _entry(step: str, name: str) -> Entry:
+    return next(entry for entry in ENTRIES if (entry.step, entry.name) == (step, name))

@@ -1,8 +1,9 @@
 """`prepare` beside its peers, on one corpus with planted truth.
 
-scripts/bench prepare [--megabytes 20] [--repetitions 3] [--cores 1] [--contestants ours,expert,...] [--update-docs]
+scripts/bench prepare [--megabytes 200] [--repetitions 3] [--cores 1] [--contestants ours,expert,...] [--update-docs]
 scripts/bench prepare near|memory       near-deduplication alone; a million rows within bounded memory
-scripts/bench prepare all               the race, near, and the benches of languages and personal data
+scripts/bench prepare steps             language, tokenising, quality and report, each beside its peers
+scripts/bench prepare all               the race, near, steps, and the benches of languages and personal data
 """
 
 import argparse
@@ -23,6 +24,7 @@ from tests.bench.prepare.corpus import SCORED, write_corpus
 from tests.bench.prepare.entries import ENTRIES, OWN, ROOT, params_for, race_recipe
 from tests.bench.prepare.near.race import HEADER, run_near
 from tests.bench.prepare.processes import run_pinned
+from tests.bench.prepare.steps import race as steps
 from tunesmith.contracts.recipes import PrepareRecipe
 
 DOCS, STORE = ROOT / "docs/benchmarks.md", ROOT / ".tunesmith/bench"
@@ -39,6 +41,8 @@ def main() -> None:
             _publish("race", command, asked.update_docs, _race(asked, folder))
         if asked.what in ("near", "all"):
             _publish("near", command, asked.update_docs, _near(asked, folder))
+        if asked.what in ("steps", "all"):
+            _publish("steps", command, asked.update_docs, _steps(asked, folder))
         if asked.what == "memory":
             _publish("memory", command, asked.update_docs, _memory(folder))
     for bench in OTHERS if asked.what == "all" else ():
@@ -48,8 +52,8 @@ def main() -> None:
 
 def _asked() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", nargs="?", default="race", choices=("race", "near", "memory", "all"))
-    parser.add_argument("--megabytes", type=float, default=20)
+    parser.add_argument("what", nargs="?", default="race", choices=("race", "near", "steps", "memory", "all"))
+    parser.add_argument("--megabytes", type=float, default=200)
     parser.add_argument("--repetitions", type=int, default=3)
     parser.add_argument("--cores", type=int, default=1, choices=(1, 2))
     parser.add_argument("--contestants", type=lambda text: text.split(","), default=list(ENTRIES))
@@ -82,6 +86,13 @@ def _near(asked: argparse.Namespace, folder: Path) -> str:
     return f"{head}\n\n{_markdown(HEADER, run_near(corpus, folder, asked.repetitions))}"
 
 
+def _steps(asked: argparse.Namespace, folder: Path) -> str:
+    corpus = folder / "steps.jsonl"
+    digest = write_corpus(corpus, asked.megabytes, asked.seed)
+    head = _head(asked, digest, 1)
+    return f"{head}\n\n{_markdown(steps.HEADER, steps.run_steps(corpus, folder, asked.repetitions))}"
+
+
 def _head(asked: argparse.Namespace, digest: str, cores: int) -> str:
     turns = f"{asked.repetitions} repetitions in turns on {cores} core(s), medians"
     return f"Corpus `{digest[:16]}`, {asked.megabytes:g} MB; {turns}."
@@ -101,7 +112,9 @@ def _memory(folder: Path) -> str:
         ran = run_pinned(command, folder / f"{out.name}.log", cores=2, limit_seconds=1_800)
         size = corpus.stat().st_size / 1e6
         figures.append([name, f"{rows:,}", size, ran.cpu_seconds, ran.wall_seconds, ran.peak_mb])
-    return "\n\n" + _markdown(["recipe", "rows", "MB", "CPU s", "clock s", "peak MB of the process and its children"], figures)
+    return "\n\n" + _markdown(
+        ["recipe", "rows", "MB", "CPU s", "clock s", "peak MB of the process and its children"], figures
+    )
 
 
 def _publish(name: str, command: str, update_docs: bool, tables: str) -> None:

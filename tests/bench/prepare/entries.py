@@ -20,7 +20,7 @@ from tunesmith.contracts.recipes import PrepareRecipe
 ROOT = Path(__file__).parents[3]
 NEAR_THRESHOLD = 0.7
 """Jaccard similarity of word 5-grams from which rows are near duplicates, for every contestant."""
-OWN, BENCH, DATA_JUICER = ".venv", ".venv-bench", ".venv-bench-data-juicer"
+OWN, BENCH, DATA_JUICER, PROFILING = ".venv", ".venv-bench", ".venv-bench-data-juicer", ".venv-bench-profiling"
 SIX_TYPES = [
     PiiType.EMAIL,
     PiiType.PHONE,

@@ -72,6 +72,16 @@ def read_truths(corpus: Path) -> list[Truth]:
         return [json.loads(line) for line in lines]
 
 
+def sound_rows(corpus: Path) -> Iterator[dict[str, Any]]:
+    """The rows that were not broken on purpose."""
+    with corpus.open("rb") as lines:
+        yield from (
+            json.loads(line)
+            for line, truth in zip(lines, read_truths(corpus), strict=True)
+            if truth["kind"] != "broken"
+        )
+
+
 def texts_of(folder: Path, truths: list[Truth]) -> dict[str, str]:
     """Kept rows of a contestant. A row is known by its `id`, or by the line that it came from."""
     found: dict[str, str] = {}

@@ -5,6 +5,7 @@ from pathlib import Path
 from statistics import median
 
 from tests.bench.prepare.entries import BENCH, OWN, ROOT
+from tests.bench.prepare.inputs import text_rows, write
 from tests.bench.prepare.processes import DidNotFinish, run_pinned
 from tests.bench.prepare.scoring import read_truths, score_texts
 
@@ -24,7 +25,7 @@ Row = list[object]
 
 def run_near(corpus: Path, folder: Path, repetitions: int) -> list[Row]:
     texts = folder / "texts.jsonl"
-    megabytes = write_texts(corpus, texts)
+    megabytes = write(text_rows(corpus), texts)
     seconds: dict[str, list[float]] = {name: [] for name in FINDERS}
     kept: dict[str, list[str]] = {}
     failures: dict[str, str] = {}
@@ -56,17 +57,3 @@ def run_near(corpus: Path, folder: Path, repetitions: int) -> list[Row]:
         recalls = [f"{found.exact_recall:.3f}", f"{found.near_recall:.3f}", rates, f"{found.precision:.4f}"]
         rows.append([name, took, megabytes / took, *recalls, f"{took / ours:.2f}" if ours else "-"])
     return rows
-
-
-def write_texts(corpus: Path, file: Path) -> float:
-    """{id, text} of each row that parses, system prompts left out; returns megabytes of text."""
-    broken = {truth["id"] for truth in read_truths(corpus) if truth["kind"] == "broken"}
-    size = 0
-    with corpus.open("rb") as lines, file.open("w") as out:
-        for line, truth in zip(lines, read_truths(corpus), strict=True):
-            if truth["id"] not in broken:
-                row = json.loads(line)
-                text = "\n".join(message["content"] for message in row["messages"] if message["role"] != "system")
-                out.write(json.dumps({"id": row["id"], "text": text}) + "\n")
-                size += len(text.encode())
-    return size / 1e6
