@@ -42,7 +42,7 @@ CRYPTO_FIRST = tuple(b"01235679ABDLMTXabclmnost")
 """Bytes that addresses begin with: 0x, versions of Bitcoin and what came from it, the names of chains."""
 NAME, HOST, CREDENTIALS = 200, 320, 320
 """So many bytes of an address of mail, or of what stands before the `@` of a URL, are looked at."""
-LEAST_PASSWORD = 8
+LEAST_PASSWORD = 6
 AROUND_NAMES = (32, 34, 39, 92, 93, 96)
 """Bytes between a secret's name, the sign and the value: blanks, quotes, `\\`, `]`, and backquotes."""
 _PLAIN, _DIGIT, _WORD, _AT, _COLON, _EQUALS = range(6)
@@ -368,13 +368,16 @@ def _after_secret_word(buffer, low, at):
         or (a == 115 and b == 119 and c == 100)  # passwd
         or (a == 97 and b == 115 and c == 101 and o == 114)  # passphrase
         or (o == 112 and a == 97 and b == 115 and c == 115)  # db_pass
+        or (o == 119 and a == 111 and b == 114 and c == 116)  # Passwort
+        or (o == 97 and a == 115 and b == 115 and c == 101)  # mot de passe
+        or (a == 0xE3 and b == 0xB1 and c == 97)  # contraseña
         or (a == 117 and b == 116 and c == 104)  # auth
     )
 
 
 @compiled
 def _is_secret(buffer, high, at, sets):
-    """Whether eight or more bytes of a password or key follow, with a letter's opposite among them."""
+    """Whether six or more bytes of a password or key follow, with a letter's opposite among them."""
     at += 1
     while at < high and (buffer[at] in AROUND_NAMES or buffer[at] == 61 or buffer[at] == 62):  # = >
         at += 1

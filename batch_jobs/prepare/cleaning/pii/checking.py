@@ -179,9 +179,9 @@ def _is_phone(value: str) -> bool:
 
 
 def is_whole_phone(value: str) -> bool:
-    """With an area's code from 0, as it is given out; no days in a row, no American postcode."""
+    """With an area's code from 0, as it is given out; no days in a row, no American postcode or SSN."""
     digits = re.sub(r"\D", "", value)
-    if len(digits) < 9 or value.count("/") > 1 or re.fullmatch(r"\d{5}-\d{4}", value):
+    if len(digits) < 9 or value.count("/") > 1 or re.fullmatch(r"\d{5}-\d{4}|\d{3}-\d\d-\d{4}", value):
         return False
     return is_phone(value)
 

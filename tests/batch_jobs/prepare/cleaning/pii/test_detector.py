@@ -95,7 +95,8 @@ def test_each_form_is_found_as_a_whole(kind: str, value: str, around: str) -> No
         "postgres://user:${PASSWORD}@db.example.com, https://{{user}}:{{pass}}@example.com, amqp://u:*****@example.com",
         "password = settings.DATABASE_PASSWORD, secret: $MY_SECRET_2, pwd=/etc/secrets/pwd1",
         "Call me on 2014-10-28, in 1999-2000 or (2000) 348 times",
-        "my tax id 911-89-1234 is none",
+        "my tax id 911-89-1234 is none, and SSN 078-05-1120 is everybody's",
+        "class: col-12 btn, the password: must be 8 characters",
     ],
 )
 def test_what_only_looks_like_it_stays(text: str) -> None:
@@ -119,6 +120,10 @@ def test_a_national_number_of_bare_digits_needs_words_that_announce_it() -> None
         ("Authorization: Bearer 3f9a8b7c6d5e4f3a2b1c0d9e8f7a6b5c", "secret", "3f9a8b7c6d5e4f3a2b1c0d9e8f7a6b5c"),
         ('{\\"db_password\\": \\"hunter22!\\"}', "secret", "hunter22!"),
         ("client_secret := 'Zk3vQ9xW2mPl8RtY5nBc'", "secret", "Zk3vQ9xW2mPl8RtY5nBc"),
+        ("Passwort: geheim123!", "secret", "geheim123!"),
+        ("contraseña: Secreto123!", "secret", "Secreto123!"),
+        ("password: hunter2", "secret", "hunter2"),
+        ("llámame al 612 34 56 78", "phone", "612 34 56 78"),
         ("see https://lists.example.org/2024/ann@x.example", "email", "ann@x.example"),
         ("**ann@x.example** and _bob_", "email", "ann@x.example"),
         ("GET /?email=ann@x.example&n=1", "email", "ann@x.example"),
