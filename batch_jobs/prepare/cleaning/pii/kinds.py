@@ -396,7 +396,7 @@ def kinds() -> tuple[Kind, ...]:
             rb"(?<![\w.])(?<![\d][-/])\d(?:[ .\-/]?\d){5,14}(?:,?[ ]?(?:x|ext\.?)[ ]?\d{1,6})?(?![\w]|[-.]\d)",
             checking.is_phone_by_context,
             r"phone|tele?(?![a-z])|telef|telep|tlf|tfno|call(?!back|able|edp)|mobile|mobil|cell|celular|gsm|fax|whats|sms"
-            "|text (?:me|us)|anruf|rufnummer|appel|llam|ll.{1,2}m|chiam|puhelin|cep (?:no|tel)"
+            "|text (?:me|us)|anruf|rufnummer|appel|llam|llám|chiam|puhelin|cep (?:no|tel)"
             "|dial|ring (?:me|us)|reach|hotline|contact|handy|answer|messages? to|registered",
             "office|fax|mobile|home|cell|work",
             alone=checking.is_phone,

@@ -96,6 +96,7 @@ def test_each_form_is_found_as_a_whole(kind: str, value: str, around: str) -> No
         "password = settings.DATABASE_PASSWORD, secret: $MY_SECRET_2, pwd=/etc/secrets/pwd1",
         "Call me on 2014-10-28, in 1999-2000 or (2000) 348 times",
         "my tax id 911-89-1234 is none, and SSN 078-05-1120 is everybody's",
+        "I'll meet you at 62573 103 Cassidy Street",
         "class: col-12 btn, the password: must be 8 characters",
     ],
 )
