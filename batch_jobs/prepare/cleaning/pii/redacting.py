@@ -27,6 +27,8 @@ TELLING = re.compile(
     "(?i)key|token|secret|pass|pwd|auth|phone|tel|mob|cell|fax|sms|card|ssn|social|number|tax|national|ident|person|id$"
 )
 """What a name has that may tell what its value is, where the value alone does not."""
+PLAIN_KEY = re.compile("[A-Za-z_$ ]{0,24}")
+"""Keys that hold nothing: most do not, and each would cost as much as a text."""
 USED = re.compile(rb"<([A-Z_]{2,20})_(\d{1,9})>")
 
 
@@ -169,10 +171,11 @@ class _Rewriter:
         """Keys may be values too. Two that would become one stay apart."""
         found: dict[str, object] = {}
         for key, item in value.items():
-            new, again = self.string(key), 1
+            new = base = key if PLAIN_KEY.fullmatch(key) else self.string(key)
+            again = 1
             while new in found:
                 again += 1
-                new = f"{self.string(key)} ({again})"
+                new = f"{base} ({again})"
             found[new] = self._value(item, key)
         return found
 
