@@ -10,6 +10,7 @@ import os
 import shutil
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import numba
@@ -37,8 +38,9 @@ def cache_folder(parent: Path, digest: str) -> Path:
     folder = parent / f"loops-{digest}"
     if not folder.is_dir():
         for other in parent.glob("loops-*"):
-            if time.time() - other.stat().st_mtime > KEPT_SECONDS:
-                shutil.rmtree(other, ignore_errors=True)
+            with suppress(FileNotFoundError):  # another process may be doing the same
+                if time.time() - other.stat().st_mtime > KEPT_SECONDS:
+                    shutil.rmtree(other, ignore_errors=True)
     return folder
 
 
