@@ -4,6 +4,7 @@ Latent semantic analysis (Deerwester et al., 1990): words weighed by rarity, pro
 differ most, and grouped by k-means. It needs no model and takes seconds. The same texts give the same topics.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,11 +17,13 @@ TERMS = 6
 LONGEST = 4000
 """Characters of a text that are looked at."""
 LEAST_ROWS = 10
-WORD = (
+WORD = re.compile(
     r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]{2}"
     r"|(?:[^\W\d_\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]|[\u0300-\u036f\u0900-\u0dff\u0e00-\u0eff]){3,}"
 )
 """Of Chinese and Japanese, which have no spaces, each two characters; else letters with the marks on them."""
+ASCII_WORD = re.compile(r"[A-Za-z]{3,}")
+"""What WORD finds in ASCII, in a quarter of the time."""
 FARTHEST = 98
 """Percentile of distances from the topics' middles beyond which all are drawn alike: strays would crowd the others."""
 SCATTER, WIDTH = 0.16, 0.25
@@ -85,7 +88,8 @@ def _weigh(texts: Sequence[str]):  # type: ignore[no-untyped-def]  # scipy's mat
     from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS, TfidfVectorizer
 
     vectorizer = TfidfVectorizer(
-        token_pattern=WORD,
+        tokenizer=words_of,
+        token_pattern=None,
         stop_words=sorted(ENGLISH_STOP_WORDS),
         min_df=2 if len(texts) < 200 else 3,
         max_df=0.5,
@@ -98,6 +102,10 @@ def _weigh(texts: Sequence[str]):  # type: ignore[no-untyped-def]  # scipy's mat
     except ValueError:  # no word is left
         return None, np.empty(0, np.str_)
     return weighed, vectorizer.get_feature_names_out()
+
+
+def words_of(text: str) -> list[str]:
+    return (ASCII_WORD if text.isascii() else WORD).findall(text)
 
 
 def _project(weighed, seed: int) -> NDArray[np.float32]:  # type: ignore[no-untyped-def]

@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from batch_jobs.prepare.signals.topics import find_topics
+from batch_jobs.prepare.signals.topics import WORD, find_topics, words_of
 from tests.batch_jobs.prepare.signals.labelled_docstrings import PACKAGES, labelled_docstrings
 
 SUBJECTS = [
@@ -83,3 +85,8 @@ def test_same_texts_give_same_topics() -> None:
 def test_too_little_is_one_topic(texts: list[str]) -> None:
     found = find_topics(texts)
     assert len(found.topics) == (1 if texts else 0) and len(found.topic) == len(found.places) == len(texts)
+
+
+@given(st.text(st.characters(codec="ascii")) | st.text())
+def test_the_short_way_for_ascii_finds_the_same_words(text: str) -> None:
+    assert words_of(text) == WORD.findall(text)
