@@ -9,6 +9,7 @@ import hmac
 import json
 import re
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -148,8 +149,12 @@ class _Rewriter:
         """Canonical JSON stays canonical; what is not touched keeps its bytes."""
         if document is None:
             return None
+        value = json.loads(document)
+        if not self._is_found_in(list(_readings(value))):
+            self._replacements.spare(document.encode("utf-8", "surrogatepass"))
+            return document
         before = sum(self.counts.values())
-        value = self._value(json.loads(document))
+        value = self._value(value)
         if sum(self.counts.values()) == before:
             return document
         return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
@@ -211,6 +216,12 @@ class _Rewriter:
             content = after
         return content.decode("utf-8", "surrogatepass")
 
+    def _is_found_in(self, readings: list[bytes]) -> bool:
+        """One search of all costs as much as of one, and most documents hold nothing."""
+        offsets = np.cumsum([0, *map(len, readings)], dtype=np.int64)
+        texts = Texts(np.frombuffer(bytearray().join(readings), np.uint8), offsets)
+        return len(self._detector.find(texts)) > 0
+
     def _found(self, content: bytes) -> list[Found]:
         texts = Texts(np.frombuffer(bytearray(content), np.uint8), np.array([0, len(content)], np.int64))
         return list(self._detector.find(texts))
@@ -222,6 +233,31 @@ class _Rewriter:
             self.counts[kind] += 1
             at = end
         return b"".join([*parts, content[at:]])
+
+
+def _readings(value: object, name: str = "") -> Iterator[bytes]:
+    """Every text of a document that `_Rewriter` may look at, and with the name before it where that may tell."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if not PLAIN_KEY.fullmatch(key):
+                yield key.encode("utf-8", "surrogatepass")
+            yield from _readings(item, key)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _readings(item, name)
+    elif isinstance(value, str | int) and not isinstance(value, bool):
+        yield str(value).encode("utf-8", "surrogatepass")
+        if name:
+            yield f"{name}: {value}".encode("utf-8", "surrogatepass")
+        if name == "arguments" and isinstance(value, str):
+            yield from _readings_of_arguments(value)
+
+
+def _readings_of_arguments(value: str) -> Iterator[bytes]:
+    try:
+        yield from _readings(json.loads(value))
+    except ValueError:
+        return
 
 
 def _find_in(texts: Texts, chosen: Integers, detector: Detector) -> Spans:
