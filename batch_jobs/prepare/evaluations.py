@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from batch_jobs.harness.main import JobContext
-from batch_jobs.prepare.batches import Texts, join_texts
+from batch_jobs.prepare.batches import RowBatch, join_texts
 from batch_jobs.prepare.checking.files import FileChecks
 from batch_jobs.prepare.deduplicating.contamination import EvaluationRuns
 from batch_jobs.prepare.reading.files import read_blocks
@@ -17,11 +17,16 @@ def evaluation_runs(recipe: PrepareRecipe, context: JobContext) -> EvaluationRun
     asked = recipe.decontaminate
     if not asked.against:
         return None
-    texts = [text for uri in asked.against for text in _texts(uri, recipe, context)]
+    texts = [items.row_texts for _, items in evaluation_items(recipe, context)]
     return EvaluationRuns.of(join_texts(texts), asked.ngram)
 
 
-def _texts(uri: str, recipe: PrepareRecipe, context: JobContext) -> Iterator[Texts]:
+def evaluation_items(recipe: PrepareRecipe, context: JobContext) -> Iterator[tuple[str, RowBatch]]:
+    """The sets' URIs and items, set after set as the recipe names them. Raises InvalidInput, as `_items`."""
+    return ((uri, items) for uri in recipe.decontaminate.against for items in _items(uri, recipe, context))
+
+
+def _items(uri: str, recipe: PrepareRecipe, context: JobContext) -> Iterator[RowBatch]:
     """Raises InvalidInput where the set has rows that nobody can read: what is missed there would be trained on."""
     file = context.storage.download(uri, context.workdir / "evaluations" / uri.rpartition("/")[2])
     any_format = _any_format(recipe)
@@ -35,7 +40,7 @@ def _texts(uri: str, recipe: PrepareRecipe, context: JobContext) -> Iterator[Tex
                 f"{uri}, line {first.line}: {first.code}: {first.message}; "
                 f"the sets of prepare.decontaminate.against must be whole: {first.hint}"
             )
-        yield batch.row_texts
+        yield batch
     file.unlink()
 
 

@@ -20,13 +20,14 @@ from batch_jobs.prepare.balancing import surplus
 from batch_jobs.prepare.columns import RowColumns
 from batch_jobs.prepare.deciding import KEPT, REASONS, TRAIN, Decisions, decide
 from batch_jobs.prepare.engine import Engine, OneMachine
-from batch_jobs.prepare.evaluations import evaluation_runs
+from batch_jobs.prepare.evaluations import evaluation_items, evaluation_runs
 from batch_jobs.prepare.facts import RowFacts
 from batch_jobs.prepare.frozen import Frozen
 from batch_jobs.prepare.labelling import Labelling, is_asked, label_rows
 from batch_jobs.prepare.ledger import KEPT as KEPT_ROWS
 from batch_jobs.prepare.ledger import Ledger
 from batch_jobs.prepare.quarantine import QUARANTINE
+from batch_jobs.prepare.reporting.leaks import FoundLeak, find_leaks
 from batch_jobs.prepare.reporting.near_duplicates import near_duplicates
 from batch_jobs.prepare.scanning import Scanner
 from batch_jobs.prepare.scans import Scans
@@ -61,6 +62,8 @@ class Prepared:
     rows: dict[Split, int]
     labelling: Labelling | None = None
     near_duplicates: NearDuplicates | None = None
+    leaks: list[tuple[str, FoundLeak]] | None = None
+    """Of the rows that share words with an evaluation set the first, each with its file; None: there is no set."""
     warnings: list[Problem] = field(default_factory=list)
     """Of rows that stay, whether or not they are in a split."""
     swaps: SwapEstimate | None = None
@@ -112,10 +115,14 @@ def prepare_with(
     files = {split: [part.name for part in parts if part.split == split] for split in Split}
     rows = {split: sum(part.rows for part in parts if part.split == split) for split in Split}
     near = near_duplicates(decided.near, engine.read, engine.lengths) if recipe.report.make else None
+    leaks = None
+    if recipe.report.make and recipe.decontaminate.against:
+        found = _leaks(engine, decided, recipe, context)
+        leaks = [(sources[facts.source[leak.row]].uri, leak) for leak in found]
     warnings, swaps = [], None
     if kind is DatasetKind.PREFERENCE:
         warnings, swaps = swapped_pairs(engine.read, len(engine.lengths), facts, sources)
-    return Prepared(ledger, kind, files, rows, labelling, near, warnings, swaps)
+    return Prepared(ledger, kind, files, rows, labelling, near, leaks, warnings, swaps)
 
 
 def in_order(sources: Sequence[Source]) -> list[Source]:
@@ -142,6 +149,12 @@ def _balance(decided: Decisions, columns: RowColumns, recipe: PrepareRecipe) -> 
     dropped = np.zeros(len(decided.fate), np.bool_)
     dropped[surplus(rows, group, names, columns.facts, recipe.balance, recipe.seed)] = True
     decided.drop(dropped, DropReason.BALANCED_AWAY)
+
+
+def _leaks(engine: Engine, decided: Decisions, recipe: PrepareRecipe, context: JobContext) -> list[FoundLeak]:
+    contaminated = np.flatnonzero(decided.fate == 1 + REASONS.index(DropReason.CONTAMINATED))
+    items = evaluation_items(recipe, context)
+    return find_leaks(contaminated, engine.read, engine.lengths, items, recipe.decontaminate.ngram)
 
 
 def _settle(ledger: Ledger, sources: Sequence[Source], facts: RowFacts, decided: Decisions) -> None:

@@ -42,6 +42,28 @@ class EvaluationRuns:
         return found
 
 
+@dataclass(frozen=True, slots=True)
+class TextRuns:
+    """The runs of words of one text, in order."""
+
+    hashes: NDArray[np.uint64]
+    """Per run, as in EvaluationRuns."""
+    words: NDArray[np.int64]
+    """Per word: the bytes of the text at which it begins and ends; run i begins with word i."""
+
+    @classmethod
+    def of(cls, texts: Texts, index: int, length: int) -> "TextRuns":
+        offsets = texts.offsets[index : index + 2]
+        words, scratch, runs = (
+            np.empty(longest(offsets), np.uint64),
+            scratch_for(offsets),
+            np.empty(longest(offsets), np.uint64),
+        )
+        count = hash_words(texts.buffer, offsets[0], offsets[1], scratch, words)
+        found = _runs_of(words, count, length, _oldest(length), runs)
+        return cls(runs[:found], scratch[1][: 2 * count].reshape(-1, 2))
+
+
 BASE = np.uint64(0x9E3779B97F4A7C15)
 
 

@@ -64,6 +64,11 @@ def alike(texts: Sequence[str]) -> list[Markup]:
     return [escape(_window(first, at)), *(before_and_after(first, text)[1] for text in texts[1:])]
 
 
+def beginning(text: str) -> str:
+    """As much of a text as is shown where nothing of it is marked."""
+    return _window(text, 0)
+
+
 def _parting(one: str, other: str) -> int:
     """Where two texts begin to differ."""
     ends = min(len(one), len(other))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from batch_jobs.prepare.batches import Integers, RowBatch
+from batch_jobs.prepare.reporting.reading_again import read_again, segments_of
 from tunesmith.contracts.profiles import NearDuplicates
 
 GROUPS, MEMBERS = 4, 3
@@ -30,14 +31,4 @@ def near_duplicates(group: Integers, read: Callable[[int], RowBatch], lengths: S
 
 
 def _texts(rows: Integers, read: Callable[[int], RowBatch], lengths: Sequence[int]) -> dict[int, str]:
-    """Each batch that is needed is read once."""
-    starts = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
-    batches = np.searchsorted(starts, rows, side="right") - 1
-    found: dict[int, str] = {}
-    for index in np.unique(batches).tolist():
-        batch = read(index)
-        for row in rows[batches == index].tolist():
-            place = row - int(starts[index])
-            segments = range(int(batch.first[place]), int(batch.first[place + 1]))
-            found[row] = "\n".join(batch.texts[segment] for segment in segments)
-    return found
+    return {row: "\n".join(segments_of(batch, place)) for row, batch, place in read_again(rows, read, lengths)}

@@ -11,7 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from batch_jobs.prepare.reporting import charts, sankey
-from batch_jobs.prepare.reporting.highlighting import alike, before_and_after, spelt, with_placeholders
+from batch_jobs.prepare.reporting.highlighting import alike, before_and_after, beginning, spelt, with_placeholders
 from tunesmith.contracts.datasets import DatasetKind, DatasetManifest, FileEntry
 from tunesmith.contracts.preflight import Preflight
 from tunesmith.contracts.profiles import ChangeSample, DatasetProfile, RunProfile, Step
@@ -52,6 +52,7 @@ def report_page(manifest: DatasetManifest, profile: DatasetProfile, failure: str
         "duplicates": run.near_duplicates,
         "alikes": [alike(texts) for texts in run.near_duplicates.examples] if run.near_duplicates else [],
         "group_sizes": _group_sizes(run),
+        "leaks": run.leaks,
         "redactions": [(one, with_placeholders(one.after)) for one in run.samples if one.step is Step.REDACT],
         "normalisations": [(one, *before_and_after(one.before, one.after)) for one in _with_before(run)],
         "preflight": run.preflight,
@@ -81,6 +82,7 @@ def _template() -> Template:
         "percent": charts.percent,
         "short": lambda uri: spelt(uri.rpartition("/")[2] or uri),
         "spelt": spelt,
+        "excerpt": beginning,
         "role": lambda role: role if role in BUBBLES else "user",
     }
     made.globals |= {
@@ -128,6 +130,7 @@ def _contents(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
         ("quality", "Quality", profile.quality or profile.toxicity),
         ("labels", "Labels", profile.labels or run.conflicts or profile.poison),
         ("duplicates", "Near duplicates", facts["duplicates"] and facts["duplicates"].groups),
+        ("leaks", "Evaluation sets", run.leaks),
         ("pii", "Personal data", facts["manifest"].pii or facts["redactions"]),
         ("changes", "Normalised text", facts["normalisations"]),
         ("training", "Training", facts["preflight"]),

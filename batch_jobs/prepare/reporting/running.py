@@ -1,18 +1,22 @@
 """What only the run knows of a dataset version: what was changed, what was put aside, what was said twice."""
 
 from collections.abc import Callable, Mapping
+from os.path import commonprefix
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from batch_jobs.prepare.reporting.leaks import Piece
 from batch_jobs.prepare.samples import Change
-from tunesmith.contracts.datasets import Problem, ProblemCode
+from tunesmith.contracts.datasets import DropReason, Problem, ProblemCode
 from tunesmith.contracts.preflight import Preflight
 from tunesmith.contracts.profiles import (
     ChangeSample,
     ClassifierQuality,
     LabelConflict,
+    Leak,
+    Leaks,
     NearDuplicates,
     ProblemSummary,
     RunProfile,
@@ -26,7 +30,8 @@ FIRST = 3
 """Places that are told of each kind of problem."""
 CONFLICTS = 12
 LONGEST = 2_000
-"""Characters of a text in a group of near duplicates; cut after it was redacted."""
+"""Characters of a text in a group of near duplicates, or of what a row shares with an evaluation set; cut after it was
+redacted."""
 
 Redact = Callable[[str], str]
 
@@ -40,6 +45,7 @@ def run_profile(
         changed_rows={step: count for step, count in sorted(ledger.changed.items()) if count},
         samples=[sample for change in ledger.changes if (sample := _shown(change, redact))],
         near_duplicates=_redacted(prepared.near_duplicates, redact),
+        leaks=_leaks(prepared, redact),
         problems=summarise_problems(quarantine, ledger.problems, redact),
         conflicts=_conflicts(labelling) if labelling else [],
         classifier=_quality(labelling) if labelling else None,
@@ -63,6 +69,35 @@ def _redacted(found: NearDuplicates | None, redact: Redact) -> NearDuplicates | 
     return found.model_copy(
         update={"examples": [[redact(text)[:LONGEST] for text in texts] for texts in found.examples]}
     )
+
+
+def _leaks(prepared: "Prepared", redact: Redact) -> Leaks | None:
+    if prepared.leaks is None:
+        return None
+    pairs = [
+        Leak(
+            source=uri,
+            line=leak.line,
+            against=leak.against,
+            item=leak.item,
+            words=leak.words,
+            shared="\n".join(shown_piece(piece, redact) for piece in leak.pieces)[:LONGEST],
+        )
+        for uri, leak in prepared.leaks
+    ]
+    return Leaks(rows=prepared.ledger.total().dropped.get(DropReason.CONTAMINATED, 0), pairs=pairs)
+
+
+def shown_piece(piece: Piece, redact: Redact) -> str:
+    """The piece out of its redacted text, since a value may go beyond it and is only known as a whole. What is shown
+    goes on to the nearest place that was not changed, nor anything on one side of it."""
+    text, whole = piece.text, redact(piece.text)
+    growth = len(whole) - len(text)
+    same_until = len(commonprefix([text, whole]))
+    same_from = len(text) - len(commonprefix([text[::-1], whole[::-1]]))
+    start = piece.start + growth if piece.start >= same_from else min(piece.start, same_until)
+    end = piece.end if piece.end <= same_until else max(piece.end, same_from) + growth
+    return whole[start:end]
 
 
 class _Line(msgspec.Struct):

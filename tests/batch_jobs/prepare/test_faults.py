@@ -24,7 +24,8 @@ from tests.support.preparing import EASY, Workplace, jsonl
 from tunesmith.contracts.checks import DatasetCheck, FoundProblem
 from tunesmith.contracts.datasets import DropReason, ProblemCode, Split
 from tunesmith.contracts.jobs import ExitCode
-from tunesmith.contracts.preparation import DecontaminateRecipe, ReadRecipe
+from tunesmith.contracts.preparation import DecontaminateRecipe, ReadRecipe, RedactRecipe
+from tunesmith.contracts.profiles import DatasetProfile
 
 GOOD = json.dumps(chat(ASK, ANSWER)).encode()
 SECRET = "AKIA" + "QYLPMN5HHHFPZAM2"
@@ -275,7 +276,8 @@ def test_dataset_of_duplicates(place: Workplace, capsys: pytest.CaptureFixture[s
 
 
 def test_rows_of_an_evaluation_set(place: Workplace) -> None:
-    """D18: planted leaks, as they are and with other case and spaces, are not trained on; others are."""
+    """D18: planted leaks, as they are and with other case and spaces, are not trained on, and each is listed with the
+    item that it has words of; others are trained on."""
     words = "the quick brown fox number {} jumps over the lazy dog while seven wizards watch from afar"
     leaks = rows(20, words) + rows(20, words.upper().replace(" ", "  "))
     evaluation = place.source("evaluation.jsonl", jsonl(rows(20, words)))
@@ -286,6 +288,31 @@ def test_rows_of_an_evaluation_set(place: Workplace) -> None:
     assert not any("wizards" in prompt.lower() for prompt in place.prompts(params, Split.TRAIN))
     assert counts.kept == 60 + len(held_out) and sum(counts.dropped.values()) == 40 - len(held_out)
     assert counts.dropped[DropReason.CONTAMINATED] >= 30
+    profile = DatasetProfile.model_validate_json(Path(params.output_uri + "profile.json").read_bytes())
+    listed = profile.run.leaks
+    assert listed and listed.rows == len(listed.pairs) == counts.dropped[DropReason.CONTAMINATED]
+    for pair in listed.pairs:
+        assert (Path(pair.source).name, pair.against) == ("a.jsonl", evaluation.uri)
+        assert (pair.item, pair.words) == ((pair.line - 1) % 20 + 1, 18)
+        assert pair.shared.split() == " ".join(leaks[pair.line - 1].values()).split()
+    page = Path(params.output_uri + "report.html").read_text()
+    assert all(f"a.jsonl:{pair.line}<" in page and f"evaluation.jsonl:{pair.item}<" in page for pair in listed.pairs)
+    assert f"{listed.rows} rows had a run of 13 words" in page
+
+
+def test_secret_beside_what_an_evaluation_set_shares(place: Workplace) -> None:
+    """D18, D21: what both have is redacted, also where the recipe leaves the rows as they are."""
+    told = f"write to ada.lovelace@example.com and use my key {SECRET} or tell me how many stars there are"
+    evaluation = place.source("evaluation.jsonl", jsonl([{"text": told}]))
+    against = DecontaminateRecipe(against=[evaluation.uri])
+    recipe = EASY.model_copy(update={"decontaminate": against, "redact": RedactRecipe(types=[])})
+    content = jsonl([*({"prompt": f"{n}: {told}", "completion": "9"} for n in range(20)), *rows(60)])
+    params = place.params(place.source("a.jsonl", content), recipe=recipe)
+    assert place.manifest(params).counts.dropped[DropReason.CONTAMINATED] >= 10
+    for document in ("profile.json", "report.html"):
+        written = Path(params.output_uri + document).read_text()
+        assert "tell me how many stars there are" in written
+        assert SECRET not in written and "ada.lovelace" not in written
 
 
 def test_pair_that_prefers_nothing_or_its_opposite(check: Check) -> None:

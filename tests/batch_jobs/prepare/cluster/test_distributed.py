@@ -14,13 +14,13 @@ from batch_jobs.harness.fencing import Fence
 from batch_jobs.harness.progress import ProgressReport
 from batch_jobs.prepare.cluster.distributed import Cluster, Shared
 from batch_jobs.prepare.frozen import Frozen
-from batch_jobs.prepare.pipeline import Prepared, in_order, prepare_files, prepare_with
-from batch_jobs.prepare.scanning import Scanner
+from batch_jobs.prepare.pipeline import Prepared, in_order, make_scanner, prepare_files, prepare_with
 from tests.support.splits import chat
 from tunesmith.adapters.storage import Storage
 from tunesmith.contracts.datasets import DropReason, Source, SourceKind
 from tunesmith.contracts.identity import digest
 from tunesmith.contracts.jobs import JobName, PrepareParams
+from tunesmith.contracts.preparation import DecontaminateRecipe
 from tunesmith.contracts.recipes import PrepareRecipe
 
 WORDS = ("alpha", "beta", "gamma", "delta", "epsilon", "zeta", "theta", "iota", "kappa", "lambda", "omicron", "sigma")
@@ -52,13 +52,15 @@ def write_inputs(folder: Path) -> list[Source]:
 
 
 def params_for(folder: Path, name: str) -> PrepareParams:
+    evaluation = folder / "evaluation.jsonl"
+    evaluation.write_bytes(b"\n".join(line(seed) for seed in (2_000, 1_290, 399)))
     return PrepareParams(
         run_id=f"run-{digest(name)[:32]}",
         project="demo",
         dataset="rows",
         dataset_version=digest(name),
         sources=write_inputs(folder),
-        recipe=PrepareRecipe(),
+        recipe=PrepareRecipe(decontaminate=DecontaminateRecipe(against=[str(evaluation)])),
         output_uri=f"{folder}/{name}/",
     )
 
@@ -86,8 +88,9 @@ def on_a_cluster(folder: Path) -> tuple[Prepared, dict[str, str]]:
     out, scratch = folder / "many", folder / "scratch"
     out.mkdir(), scratch.mkdir()
     params = params_for(folder, "many")
-    scanner = Scanner(params.recipe, FROZEN.prompts)
-    engine = Cluster(Shared(f"{scratch}/", in_order(params.sources), scanner), context_in(folder / "work"), 50_000)
+    context = context_in(folder / "work")
+    scanner = make_scanner(params.recipe, FROZEN, context)
+    engine = Cluster(Shared(f"{scratch}/", in_order(params.sources), scanner), context, 50_000)
     with engine:
         prepared = prepare_with(engine, params, scanner.languages, FROZEN, out, context_in(folder / "work-2"))
     return prepared, digests(out)
@@ -105,6 +108,9 @@ def test_pieces_on_daft_give_the_bytes_of_one_machine(tmp_path: Path) -> None:
     dropped = alone.ledger.total().dropped
     assert dropped[DropReason.NEAR_DUPLICATE] > 30 and dropped[DropReason.EXACT_DUPLICATE] == 1
     assert dropped[DropReason.NEAR_FROZEN_TEST] >= 1
+    assert together.leaks == alone.leaks and alone.leaks is not None
+    places = {(Path(uri).name, leak.line, leak.item) for uri, leak in alone.leaks}
+    assert places == {("a.jsonl", 400, 3), ("b.jsonl", 331, 2)} and dropped[DropReason.CONTAMINATED] == 2
     assert len(list((tmp_path / "scratch").glob("*.told"))) > 4
 
 

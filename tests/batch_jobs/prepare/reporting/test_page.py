@@ -4,6 +4,8 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 
+import pytest
+
 from batch_jobs.prepare.reporting.page import report_page
 from batch_jobs.prepare.reporting.profiling import build_profile
 from tests.batch_jobs.prepare.reporting.test_profiling import RECIPE, written
@@ -15,6 +17,8 @@ from tunesmith.contracts.profiles import (
     ChangeSample,
     ClassifierQuality,
     LabelConflict,
+    Leak,
+    Leaks,
     NearDuplicates,
     PoisonWarning,
     RunProfile,
@@ -82,6 +86,7 @@ def test_hostile_text_stays_text(tmp_path: Path) -> None:
             ChangeSample(step=Step.REDACT, source=HOSTILE, line=1, before=None, after=f"{HOSTILE}<EMAIL_1>{HOSTILE}"),
         ],
         near_duplicates=NearDuplicates(groups={2: 1}, examples=[[HOSTILE, HOSTILE + HOSTILE]]),
+        leaks=Leaks(rows=2, pairs=[Leak(source=HOSTILE, line=1, against=HOSTILE, item=2, words=13, shared=HOSTILE)]),
         conflicts=[LabelConflict(labels=[HOSTILE], between="rules", rows=1)],
         classifier=ClassifierQuality(rows=1, accuracy=1, recall={HOSTILE: 1}, calibration_error=0),
     )
@@ -141,6 +146,16 @@ def test_tokens_and_forecast_of_a_preflight(version: Version) -> None:
         "too &lt;long&gt;",
     ):
         assert told in page
+
+
+@pytest.mark.parametrize(("rows", "told"), [(0, "No rows had"), (1, "1 row had"), (60, "The first 2, each")])
+def test_evaluation_sets_have_a_section_where_there_are_any(version: Version, rows: int, told: str) -> None:
+    assert 'id="leaks"' not in version.page
+    pair = Leak(source="s3://a/rows.jsonl", line=7, against="s3://a/set.jsonl", item=9, words=13, shared="a b c")
+    run = version.profile.run.model_copy(update={"leaks": Leaks(rows=rows, pairs=[pair] * min(rows, 2))})
+    page = report_page(version.manifest, version.profile.model_copy(update={"run": run}))
+    assert told in page and 'href="#leaks"' in page and "leaks" in Tags(page).anchors
+    assert ("rows.jsonl:7" in page and "set.jsonl:9" in page) == (rows > 0)
 
 
 def test_page_of_nothing(tmp_path: Path) -> None:

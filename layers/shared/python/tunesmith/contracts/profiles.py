@@ -74,6 +74,24 @@ class NearDuplicates(Contract):
     examples: list[list[str]] = Field(description="of some groups the first texts, redacted")
 
 
+class Leak(Contract):
+    """A row that was not trained on, and what of it stands in an evaluation set."""
+
+    source: str
+    line: int
+    against: str = Field(description="URI of the evaluation set")
+    item: int = Field(description="line of the item in it: the first that shares a run with the row")
+    words: int = Field(description="of the first run that both have, as long as it goes on")
+    shared: str = Field(description="that run as it stands in the row, redacted")
+
+
+class Leaks(Contract):
+    """Rows that were dropped as contaminated, and the first of them with what they share."""
+
+    rows: int
+    pairs: list[Leak] = Field(description="in the order of files and lines")
+
+
 class ProblemSummary(Contract):
     """One kind of problem: how often, and where first."""
 
@@ -115,6 +133,7 @@ class RunProfile(Contract):
     changed_rows: dict[Step, int] = Field(default={}, description="rows that each step changed")
     samples: list[ChangeSample] = []
     near_duplicates: NearDuplicates | None = Field(default=None, description="None: nothing was compared")
+    leaks: Leaks | None = Field(default=None, description="None: the recipe names no evaluation set")
     problems: list[ProblemSummary] = []
     conflicts: list[LabelConflict] = []
     classifier: ClassifierQuality | None = None
