@@ -1,21 +1,25 @@
 """What must hold before a dataset version may exist. Quarantine and page are published either way: what is to be mended
 stands there."""
 
+from collections import Counter
 from pathlib import Path
 
+from batch_jobs.prepare.checking.telling import without_secrets
 from batch_jobs.prepare.documents import PAGE, write_documents
 from batch_jobs.prepare.pipeline import Prepared
 from batch_jobs.prepare.publishing import describe
 from batch_jobs.prepare.quarantine import QUARANTINE
+from batch_jobs.prepare.reporting.running import summarise_problems
 from tunesmith.adapters.storage import Storage
-from tunesmith.contracts.datasets import DropReason, RowCounts, Split
+from tunesmith.contracts.datasets import DropReason, ProblemCode, RowCounts, Split
 from tunesmith.contracts.errors import NothingToTrain, PlatformError, QualityGateFailed
 from tunesmith.contracts.jobs import PrepareParams
 from tunesmith.contracts.recipes import PrepareRecipe
 
 
 def check_quality(params: PrepareParams, prepared: Prepared, folder: Path, storage: Storage) -> None:
-    """Raises NothingToTrain or QualityGateFailed, with the counts and where the bad rows are written."""
+    """Raises NothingToTrain or QualityGateFailed, with the problem that most bad rows have where it comes first, the
+    counts, and where the bad rows are written."""
     counts = prepared.ledger.total()
     failure = find_failure(params.recipe, counts, prepared.rows[Split.TRAIN], prepared.ledger.rows_with_pii)
     if failure is None:
@@ -29,10 +33,20 @@ def check_quality(params: PrepareParams, prepared: Prepared, folder: Path, stora
         page = f"; what the rows look like: {params.output_uri}{PAGE}"
     problems = ", ".join(f"{count} {code}" for code, count in prepared.ledger.problems.most_common()) or "none"
     dropped = ", ".join(f"{count} {reason}" for reason, count in counts.dropped.items()) or "none"
+    first = first_problem(folder / QUARANTINE, prepared.ledger.problems)
     raise type(failure)(
-        f"{failure} (rows in: {counts.rows_in}, kept: {counts.kept}, quarantined: {counts.quarantined}, "
+        f"{failure}{first} (rows in: {counts.rows_in}, kept: {counts.kept}, quarantined: {counts.quarantined}, "
         f"dropped: {dropped}; problems: {problems}; each bad row and its hint: {quarantine}{page})"
     )
+
+
+def first_problem(quarantine: Path, counts: Counter[ProblemCode]) -> str:
+    """Place and message of the first row with the most frequent problem, to be put behind why the run failed."""
+    if not counts.total():
+        return ""
+    most_frequent = summarise_problems(quarantine, counts, without_secrets)[0].first[0]
+    name = most_frequent.source.rpartition("/")[2]
+    return f"; {name}, line {most_frequent.line}: {most_frequent.code}: {most_frequent.message}"
 
 
 def find_failure(

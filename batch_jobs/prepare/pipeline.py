@@ -72,7 +72,9 @@ class Prepared:
 def prepare_files(params: PrepareParams, frozen: Frozen, folder: Path, context: JobContext) -> Prepared:
     """Make the Parquet files and the quarantine in `folder`, on this machine."""
     scanner = make_scanner(params.recipe, frozen, context)
-    scans = Scans(context.storage, params.scans_uri, params.recipe) if params.scans_uri else None
+    scans = None
+    if params.scans_uri:
+        scans = Scans(context.storage, params.scans_uri, params.recipe, scanner.evaluated)
     with OneMachine(params.recipe, scanner, context, scans) as engine:
         return prepare_with(engine, params, scanner.languages, frozen, folder, context)
 

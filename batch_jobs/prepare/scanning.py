@@ -94,6 +94,11 @@ class Scanner:
         """What the languages' codes mean; none where they are not told apart."""
         return list(self._languages.codes) if self._languages else []
 
+    @property
+    def evaluated(self) -> str | None:
+        """The digest of the evaluation sets that rows are held against."""
+        return self._evaluations.digest if self._evaluations else None
+
     def begin(self, source: int, uri: str, block: Block) -> FileScan:
         """Learn from a file's first block what its rows are and what they all share."""
         checks = FileChecks.of(block, uri, self.recipe)

@@ -4,6 +4,7 @@ A run of 13 words that stands in both is taken as a sign that the row tells the 
 al., 2020, appendix C), which is where the recipe's default comes from.
 """
 
+import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,6 +33,11 @@ class EvaluationRuns:
         bitmap = np.zeros(BITS, np.bool_)
         bitmap[(runs >> np.uint64(44)).astype(np.int64)] = True
         return cls(length, runs, bitmap)
+
+    @property
+    def digest(self) -> str:
+        """Of what the sets said when they were read."""
+        return hashlib.sha256(self.runs.tobytes()).hexdigest()
 
     def are_in(self, texts: Texts) -> NDArray[np.bool_]:
         """Which of the texts have one of the runs."""

@@ -170,8 +170,13 @@ def test_same_inputs_give_the_same_bytes_in_whatever_order_they_are_named(place:
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        (b'{"cut\n[1]\n', "nothing_to_train"),
-        (b"\n\n", "nothing_to_train"),
+        (
+            b'[1\n{"question": "a", "answer": "b"}\n{"question": "c", "answer": "d"}\n',
+            "nothing_to_train: no valid row is left; a.jsonl, line 2: UNKNOWN_FORMAT: no known format has only these "
+            "keys: answer, question; prepare.read.columns: {question: prompt, answer: completion} would make it "
+            "prompt_completion (rows in: 3",
+        ),
+        (b"\n\n", "nothing_to_train: no valid row is left (rows in: 2"),
         (row("a") + b'\n{"cut\n{"cut\n', "quality_gate_failed"),
     ],
 )
@@ -334,6 +339,21 @@ def test_rows_that_share_a_run_of_words_with_an_evaluation_set_are_not_trained_o
     held_out = [p for split in (Split.TEST,) for p in place.prompts(params, split) if secret in p]
     assert counts.dropped[DropReason.CONTAMINATED] == 30 - len(held_out)
     assert not any(secret in prompt for prompt in place.prompts(params, Split.TRAIN))
+
+
+def test_evaluation_set_that_grew_is_held_against_files_that_were_scanned_before(place: Workplace) -> None:
+    """D18: a scan that is kept tells of the sets as they were."""
+    letters = "a b c d e f g h i j k l m n"
+    rows = [row(f"question {n}") for n in range(60)] + [row(f"{n} {letters}") for n in range(60)]
+    upload = place.source("a.jsonl", b"\n".join(rows))
+    kept = {"scans_uri": f"{place.folder}/scans/"}
+    evaluation = place.source("evaluation.jsonl", row("nothing that anybody asks"))
+    recipe = EASY.model_copy(update={"decontaminate": DecontaminateRecipe(against=[evaluation.uri])})
+    first = place.manifest(place.params(upload, recipe=recipe, name="first", **kept))
+    assert DropReason.CONTAMINATED not in first.counts.dropped
+    place.source("evaluation.jsonl", row(f"{letters.upper()}!"))
+    second = place.manifest(place.params(upload, recipe=recipe, name="second", **kept))
+    assert second.counts.dropped[DropReason.CONTAMINATED] >= 30
 
 
 def test_pairs_that_say_the_opposite_of_earlier_ones_stay_with_a_warning(place: Workplace) -> None:

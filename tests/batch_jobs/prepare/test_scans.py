@@ -80,6 +80,10 @@ def test_scan_is_of_one_state_of_the_code(kept: Path, monkeypatch: pytest.Monkey
     assert scans_of(kept).find(SOURCE) is None
 
 
+def test_scan_is_of_what_the_evaluation_sets_said(kept: Path) -> None:
+    assert Scans(Storage(), f"{kept}/", PrepareRecipe(), digest("sets")).find(SOURCE) is None
+
+
 def test_scan_that_was_broken_off_is_none(tmp_path: Path) -> None:
     def stop() -> None:
         raise InterruptedError
