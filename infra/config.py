@@ -50,6 +50,14 @@ class Config:
     max_vcpus: int = MOST_VCPUS
     """Of each compute environment; with nothing to do they have none. A recipe may ask for so many for one job."""
 
+    def __post_init__(self) -> None:
+        """Raises ValueError where a job that a recipe may ask for would wait for ever."""
+        if self.max_vcpus < MOST_VCPUS:
+            raise ValueError(
+                f"max_vcpus: {self.max_vcpus} are fewer than the {MOST_VCPUS} that prepare.vcpus may ask for, and such a "
+                "job would never start: lower what contracts/machines.py lets one job have, and recipes are refused"
+            )
+
 
 def stage_config(stage: str) -> Config:
     """The configuration of a named stage. Raises ValueError for a stage that nobody described."""

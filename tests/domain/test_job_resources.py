@@ -12,6 +12,7 @@ from tunesmith.contracts.jobs import JobResources
 from tunesmith.contracts.machines import MOST_MEMORY_GIB, NODE_MEMORY_MIB, NODE_VCPUS
 from tunesmith.contracts.nodes import MOST_NODES
 from tunesmith.contracts.recipes import PrepareRecipe, Recipe
+from tunesmith.domain import job_resources
 from tunesmith.domain.job_resources import disk_problem, prepare_resources, text_bytes
 
 GB = 1_000_000_000
@@ -125,3 +126,8 @@ def test_such_an_upload_makes_no_version() -> None:
     found = accepted(size=150 * GB)
     assert found.refusal and "GB of disk" in found.refusal and found.dataset_version is None
     assert accepted(size=150 * GB, recipe=Recipe(prepare=PrepareRecipe(nodes="auto"))).refusal is None
+
+
+def test_no_size_asks_for_more_than_one_job_may_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(job_resources, "MOST_VCPUS", 4)
+    assert [resources(size * GB).vcpus for size in (1, 5, 100)] == [2, 4, 4]

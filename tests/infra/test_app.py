@@ -16,7 +16,9 @@ from infra.constructs.retention import retention_days
 from infra.layers import REPOSITORY
 from tests.infra.synthesis import Synthesized
 from tunesmith.contracts.keys import usage_key
+from tunesmith.contracts.machines import MOST_VCPUS
 from tunesmith.contracts.platform import PLATFORM_PARAMETER, Platform
+from tunesmith.contracts.recipes import PrepareRecipe
 
 
 def synthesize(folder: Path, path: str) -> dict[str, str]:
@@ -54,6 +56,12 @@ def test_context_overrides_the_stage() -> None:
     config = config_of(App(context=said))
     assert [project.name for project in config.projects] == ["search", "support"]
     assert (config.stage, config.network, config.web_firewall) == ("prod", Network.ENDPOINTS, False)
+
+
+def test_machines_are_not_too_few_for_what_a_recipe_may_ask_for() -> None:
+    assert Config(max_vcpus=MOST_VCPUS).max_vcpus == PrepareRecipe(vcpus=MOST_VCPUS).vcpus
+    with pytest.raises(ValueError, match=rf"max_vcpus: {MOST_VCPUS - 1} are fewer .* prepare\.vcpus .* never start"):
+        Config(max_vcpus=MOST_VCPUS - 1)
 
 
 def test_production_keeps_its_tables() -> None:

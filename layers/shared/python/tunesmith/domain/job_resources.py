@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from tunesmith.contracts.datasets import Source
 from tunesmith.contracts.jobs import JobResources
-from tunesmith.contracts.machines import DISK_GIB, MOST_MEMORY_GIB, NODE_MEMORY_MIB, NODE_VCPUS
+from tunesmith.contracts.machines import DISK_GIB, MOST_MEMORY_GIB, MOST_VCPUS, NODE_MEMORY_MIB, NODE_VCPUS
 from tunesmith.contracts.nodes import MOST_NODES
 from tunesmith.contracts.recipes import PrepareRecipe
 
@@ -95,7 +95,7 @@ def _nodes(text: int) -> int:
 
 
 def _vcpus(text: int) -> int:
-    return next((vcpus for vcpus, most in VCPUS if text <= most), VCPUS_BEYOND)
+    return min(MOST_VCPUS, next((vcpus for vcpus, most in VCPUS if text <= most), VCPUS_BEYOND))
 
 
 def _memory_gib(text: int, vcpus: int) -> int:
