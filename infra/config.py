@@ -54,8 +54,8 @@ class Config:
         """Raises ValueError where a job that a recipe may ask for would wait for ever."""
         if self.max_vcpus < MOST_VCPUS:
             raise ValueError(
-                f"max_vcpus: {self.max_vcpus} are fewer than the {MOST_VCPUS} that prepare.vcpus may ask for, and such a "
-                "job would never start: lower what contracts/machines.py lets one job have, and recipes are refused"
+                f"max_vcpus: {self.max_vcpus} are fewer than the {MOST_VCPUS} that prepare.vcpus may ask for, and such "
+                "a job would never start: lower what contracts/machines.py lets one job have, and recipes are refused"
             )
 
 
