@@ -29,7 +29,14 @@ class EvaluationRuns:
     @classmethod
     def of(cls, texts: Texts, length: int) -> "EvaluationRuns":
         found = np.empty(max(1, int(texts.offsets[-1] - texts.offsets[0])), np.uint64)
-        runs = np.unique(found[: _collect(texts.buffer, texts.offsets, length, _oldest(length), found)])
+        return cls.of_hashes(found[: _collect(texts.buffer, texts.offsets, length, _oldest(length), found)], length)
+
+    @classmethod
+    def of_hashes(cls, hashes: NDArray[np.uint64], length: int) -> "EvaluationRuns":
+        runs = np.sort(hashes)  # np.unique hashes numbers that are hashes, and takes twenty times as long
+        is_new = np.ones(len(runs), np.bool_)
+        is_new[1:] = runs[1:] != runs[:-1]
+        runs = runs[is_new]
         bitmap = np.zeros(BITS, np.bool_)
         bitmap[(runs >> np.uint64(44)).astype(np.int64)] = True
         return cls(length, runs, bitmap)
@@ -67,7 +74,7 @@ class TextRuns:
         )
         count = hash_words(texts.buffer, offsets[0], offsets[1], scratch, words)
         found = _runs_of(words, count, length, _oldest(length), runs)
-        return cls(runs[:found], scratch[1][: 2 * count].reshape(-1, 2))
+        return cls(runs[:found].copy(), scratch[1][: 2 * count].reshape(-1, 2).copy())
 
 
 BASE = np.uint64(0x9E3779B97F4A7C15)

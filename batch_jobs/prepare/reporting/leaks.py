@@ -77,7 +77,8 @@ class _Suspect:
     def of(cls, batch: RowBatch, place: int, length: int) -> "_Suspect":
         first, last = int(batch.first[place]), int(batch.first[place + 1])
         segments = join_texts([Texts(batch.texts.buffer, batch.texts.offsets[first : last + 1])])
-        return cls(int(batch.line[place]), segments, TextRuns.of(_whole(segments), 0, length))
+        whole = Texts(segments.buffer, segments.offsets[[0, -1]])  # as scans look at it
+        return cls(int(batch.line[place]), segments, TextRuns.of(whole, 0, length))
 
     def shared_with(self, item: NDArray[np.uint64]) -> tuple[int, int] | None:
         """The first run that the item has as well: at which of the row's words it begins, and how many runs follow
@@ -113,7 +114,7 @@ def _leaks_into(
 ) -> Iterator[tuple[int, FoundLeak]]:
     """Which of the rows share a run with one of these items, each with the first that it does."""
     texts, left = batch.row_texts, dict(suspects)
-    wanted = EvaluationRuns.of(join_texts([_whole(suspect.segments) for suspect in left.values()]), length)
+    wanted = EvaluationRuns.of_hashes(np.concatenate([suspect.runs.hashes for suspect in left.values()]), length)
     for place in np.flatnonzero(wanted.are_in(texts)).tolist():
         item = TextRuns.of(texts, place, length).hashes
         for row, suspect in list(left.items()):
@@ -125,8 +126,3 @@ def _leaks_into(
                 del left[row]
         if not left:
             return
-
-
-def _whole(segments: Texts) -> Texts:
-    """The row as one text, as scans look at it."""
-    return Texts(segments.buffer, segments.offsets[[0, -1]])
