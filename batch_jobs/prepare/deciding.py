@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from batch_jobs.prepare.deduplicating.fingerprints import Hashes
 from batch_jobs.prepare.deduplicating.groups import Members, first_equal
 from batch_jobs.prepare.facts import RowFacts
+from batch_jobs.prepare.hashing import are_among
 from tunesmith.contracts.datasets import DropReason, Split
 from tunesmith.contracts.recipes import PrepareRecipe
 
@@ -96,8 +97,8 @@ def _hold_out(decided: Decisions, facts: RowFacts, feedback: NDArray[np.bool_], 
     split = decided.split
     split[feedback & (split == VALIDATION)] = TRAIN
     is_test = (split == TEST) & ~feedback
-    asked = np.isin(facts.prompt, frozen_prompts)
-    asked |= np.isin(facts.prompt, facts.prompt[is_test & decided.kept])
+    asked = are_among(facts.prompt, np.sort(frozen_prompts))
+    asked |= are_among(facts.prompt, np.sort(facts.prompt[is_test & decided.kept]))
     decided.drop(~is_test & ((split == TEST) | asked | ~facts.learnable), DropReason.IN_FROZEN_TEST)
 
 
@@ -118,8 +119,8 @@ def _group(decided: Decisions, facts: RowFacts, recipe: PrepareRecipe, suite: in
         decided.drop(~_stays(decided, facts, compared, group, recipe), DropReason.NEAR_DUPLICATE)
     held_out = decided.kept & (decided.split != TRAIN)
     leaks = np.isin(decided.near, decided.near[held_out])
-    leaks |= np.isin(facts.group, facts.group[held_out])  # feedback, which is not held out with its group
-    leaks |= np.isin(facts.prompt, facts.prompt[held_out])  # of another group
+    leaks |= are_among(facts.group, np.sort(facts.group[held_out]))  # feedback, which is not held out with its group
+    leaks |= are_among(facts.prompt, np.sort(facts.prompt[held_out]))  # of another group
     decided.drop(leaks & (decided.split == TRAIN), DropReason.NEAR_HELD_OUT)
 
 

@@ -26,6 +26,7 @@ from batch_jobs.prepare.deduplicating.contamination import EvaluationRuns
 from batch_jobs.prepare.deduplicating.fingerprints import ASSISTANT, Fingerprints, Hashes, fingerprints
 from batch_jobs.prepare.deduplicating.signatures import SAMPLED_BYTES, Signatures, Template, learn_template, signatures
 from batch_jobs.prepare.facts import RowFacts
+from batch_jobs.prepare.hashing import are_among
 from batch_jobs.prepare.quarantine import Quarantined
 from batch_jobs.prepare.reading.blocks import Block
 from batch_jobs.prepare.samples import Change
@@ -83,7 +84,7 @@ class Scanner:
     ):
         """`key` is what pseudonyms are made with, where the recipe asks for them."""
         self.recipe = recipe
-        self._frozen, self._evaluations = frozen_prompts, evaluations
+        self._frozen, self._evaluations = np.sort(frozen_prompts), evaluations
         self._detector, self._key = Detector(recipe.redact.types) if recipe.redact.types else None, key
         self._languages = Languages() if recipe.language.detect else None
         kept = {"und", *recipe.language.keep}
@@ -204,7 +205,7 @@ class Scanner:
         learnable[batch.first[:-1]] = False
         answers = np.flatnonzero(learnable)
         asked = prints.before[answers]
-        held_out = np.isin(asked, self._frozen)
+        held_out = are_among(asked, self._frozen)
         if self.recipe.group_by is None:
             held_out |= positions(asked, self.recipe.seed) < self.recipe.test_fraction
         learnable[answers[held_out]] = False

@@ -94,7 +94,7 @@ def test_cloud_that_is_interrupted_or_killed_leaves_no_process_behind(
     found = control.start(tmp_path, assembly=app)
     processes = warm(found)
     os.kill(found.pid, number)
-    eventually(lambda: all_gone(processes), 20)
+    eventually(lambda: all_gone(processes), 60)
     assert control.status(tmp_path) is None
 
 
