@@ -38,7 +38,8 @@ def main() -> None:
     state_dir: Path = arguments.state_dir.resolve()
     state_dir.mkdir(parents=True, exist_ok=True)
     _log_to(state_dir / "cloud.log")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGINT):  # a shell's background has Ctrl-C ignored: not here
+        signal.signal(number, signal.default_int_handler)
     with _only_one_in(state_dir):
         status = _run_to_the_end(arguments, state_dir)
     logging.shutdown()
