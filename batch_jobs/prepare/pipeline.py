@@ -74,7 +74,7 @@ def prepare_files(params: PrepareParams, frozen: Frozen, folder: Path, context: 
     scanner = make_scanner(params.recipe, frozen, context)
     scans = None
     if params.scans_uri:
-        scans = Scans(context.storage, params.scans_uri, params.recipe, scanner.evaluated)
+        scans = Scans(context.storage, params.scans_uri, params.recipe, scanner.inputs)
     with OneMachine(params.recipe, scanner, context, scans) as engine:
         return prepare_with(engine, params, scanner.languages, frozen, folder, context)
 

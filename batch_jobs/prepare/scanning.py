@@ -5,6 +5,7 @@ another scan does.
 """
 
 import hashlib
+import hmac
 import json
 from collections import Counter
 from dataclasses import dataclass, field, replace
@@ -96,9 +97,11 @@ class Scanner:
         return list(self._languages.codes) if self._languages else []
 
     @property
-    def evaluated(self) -> str | None:
-        """The digest of the evaluation sets that rows are held against."""
-        return self._evaluations.digest if self._evaluations else None
+    def inputs(self) -> dict[str, str]:
+        """Digests of what a scan depends on beside the file and the recipe, which only names it: the evaluation sets,
+        and the key of pseudonyms."""
+        found = {"evaluations": self._evaluations.digest} if self._evaluations else {}
+        return found | ({"key": hmac.digest(self._key, b"scans", "sha256").hex()} if self._key else {})
 
     def begin(self, source: int, uri: str, block: Block) -> FileScan:
         """Learn from a file's first block what its rows are and what they all share."""

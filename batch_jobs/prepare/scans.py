@@ -48,9 +48,9 @@ AFTER_SCANNING = {
 class Scans:
     """The kept scans of a project's files."""
 
-    def __init__(self, storage: Storage, folder_uri: str, recipe: PrepareRecipe, evaluated: str | None = None):
-        """`evaluated` is the digest of the evaluation sets: what lies at their URIs may be another tomorrow."""
-        self._storage, self._folder, self._evaluated = storage, folder_uri, evaluated
+    def __init__(self, storage: Storage, folder_uri: str, recipe: PrepareRecipe, inputs: dict[str, str] | None = None):
+        """`inputs` are digests of what the recipe only names: behind the names may be something else tomorrow."""
+        self._storage, self._folder, self._inputs = storage, folder_uri, inputs or {}
         self._recipe = recipe.model_dump(mode="json", exclude=AFTER_SCANNING)
 
     def find(self, source: Source) -> int | None:
@@ -100,6 +100,6 @@ class Scans:
         write_told(self._storage, self._uri(source, f"{number:06d}.told"), Told.of([scanned], 0, template))
 
     def _uri(self, source: Source, name: str) -> str:
-        identity: dict[str, Any] = {"recipe": self._recipe, "evaluated": self._evaluated, "code": SOURCES}
+        identity: dict[str, Any] = {"recipe": self._recipe, "inputs": self._inputs, "code": SOURCES}
         identity["source"] = [source.source_id, source.sha256]  # a scan without a comparison is none of a claim
         return f"{self._folder}{digest(identity)}/{name}"

@@ -3,10 +3,12 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from batch_jobs.prepare import scans
 from batch_jobs.prepare.deduplicating.signatures import NO_TEMPLATE
+from batch_jobs.prepare.scanning import Scanner
 from batch_jobs.prepare.scans import AFTER_SCANNING, Scans
 from tunesmith.adapters.storage import Storage
 from tunesmith.contracts.datasets import Source, SourceKind
@@ -80,8 +82,17 @@ def test_scan_is_of_one_state_of_the_code(kept: Path, monkeypatch: pytest.Monkey
     assert scans_of(kept).find(SOURCE) is None
 
 
-def test_scan_is_of_what_the_evaluation_sets_said(kept: Path) -> None:
-    assert Scans(Storage(), f"{kept}/", PrepareRecipe(), digest("sets")).find(SOURCE) is None
+@pytest.mark.parametrize("name", ["evaluations", "key"])
+def test_scan_is_of_what_the_names_in_the_recipe_stood_for(kept: Path, name: str) -> None:
+    assert Scans(Storage(), f"{kept}/", PrepareRecipe(), {name: digest("another")}).find(SOURCE) is None
+
+
+def test_scanner_tells_what_its_scans_depend_on() -> None:
+    recipe, prompts = PrepareRecipe(), np.empty(0, np.uint64)
+    one, other = (Scanner(recipe, prompts, key=key).inputs for key in (b"one", b"other"))
+    assert one.keys() == other.keys() == {"key"} and one != other
+    assert b"one".hex() not in one["key"]
+    assert Scanner(recipe, prompts).inputs == {}
 
 
 def test_scan_that_was_broken_off_is_none(tmp_path: Path) -> None:
