@@ -82,7 +82,7 @@ def test_metrics_of_a_log_line_ring_the_alarm(cloud: Cloud, put_alarm: Put) -> N
     about = {"Namespace": "Test", "Dimensions": [["Model"], []], "Metrics": [metric]}
     record = {"_aws": {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": [about]}, "Model": "m", name: [1, 9]}
     LogStream(cloud, "/aws/lambda/f", "s").write(json.dumps(record))
-    eventually(lambda: state(cloud, name) == "ALARM", 15)
+    assert eventually(lambda: state(cloud, name) == "ALARM", 15)
 
 
 def test_line_that_is_no_metric_is_only_a_line(cloud: Cloud) -> None:
@@ -169,4 +169,4 @@ def test_composite_alarm_follows_its_rule(cloud: Cloud, put_alarm: Put) -> None:
     def composite() -> str:
         return str(client.describe_alarms(AlarmNames=[f"any-{name}"])["CompositeAlarms"][0]["StateValue"])
 
-    eventually(lambda: composite() == "ALARM")
+    assert eventually(lambda: composite() == "ALARM")

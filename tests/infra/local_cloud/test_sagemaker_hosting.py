@@ -161,7 +161,7 @@ def test_invocations_are_measured(cloud: Cloud, endpoint: str) -> None:
         return {metric["MetricName"] for metric in found}
 
     wanted = {"Invocations", "ModelLatency", "Invocation4XXErrors", "Invocation5XXErrors"}
-    eventually(lambda: wanted <= names())
+    assert eventually(lambda: wanted <= names())
 
 
 @pytest.mark.parametrize(

@@ -61,4 +61,4 @@ def test_rule_and_schedule_fire_again_and_again(cloud: Cloud) -> None:
         seen.extend(json.loads(message["Body"])["source"] for message in messages)
         return seen.count("aws.events") >= 2 and seen.count("mine") >= 2
 
-    eventually(look)
+    assert eventually(look)

@@ -32,7 +32,7 @@ def test_failed_execution_is_counted(cloud: Cloud) -> None:
     role = "arn:aws:iam::123456789012:role/states"
     arn = states.create_state_machine(name=f"m{time.time_ns()}", definition=definition, roleArn=role)["stateMachineArn"]
     states.start_execution(stateMachineArn=arn)
-    eventually(lambda: total(cloud, "AWS/States", "ExecutionsFailed", StateMachineArn=arn) == 1)
+    assert eventually(lambda: total(cloud, "AWS/States", "ExecutionsFailed", StateMachineArn=arn) == 1)
 
 
 def test_invocations_and_errors_of_a_function_are_counted(cloud: Cloud) -> None:

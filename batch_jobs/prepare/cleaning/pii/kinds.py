@@ -104,10 +104,23 @@ def _word(pattern: bytes) -> bytes:
 @cache
 def kinds() -> tuple[Kind, ...]:
     """The most specific first: of two that overlap the earlier stays."""
+    return (
+        *_secrets(),
+        *_addresses(),
+        *_payments(),
+        *_machines(),
+        *_american_numbers(),
+        *_shaped_numbers(),
+        *_bare_numbers(),
+        *_telephones(),
+    )
+
+
+def _secrets() -> tuple[Kind, ...]:
+    """Keys, tokens and passwords, most by the prefixes that their issuers document."""
     p = PiiType
     token, header, numbered = tokens.patterns()
     return (
-        # Secrets: the prefixes that their issuers document
         _kind(
             p.SECRET,
             shapes.BLOCK,
@@ -140,6 +153,13 @@ def kinds() -> tuple[Kind, ...]:
             + rb"(?P<value>[A-Za-z0-9!@#$%^&*_+/=.~-]{6,80}(?<![.]))(?![\w(\[])",
             checking.is_password,
         ),
+    )
+
+
+def _addresses() -> tuple[Kind, ...]:
+    """URLs with credentials, and addresses of mail."""
+    p = PiiType
+    return (
         _kind(
             p.URL_CREDENTIALS,
             shapes.URL_AUTH,
@@ -154,6 +174,13 @@ def kinds() -> tuple[Kind, ...]:
             rb"(?:(?:[A-Za-z0-9]|" + LETTER + rb")(?:[A-Za-z0-9-]|" + LETTER + rb"){0,62}(?<!-)\.){1,8}"
             rb"(?:xn--[A-Za-z0-9-]{2,59}|(?:[A-Za-z]|" + LETTER + rb"){2,63})(?![A-Za-z0-9])",
         ),
+    )
+
+
+def _payments() -> tuple[Kind, ...]:
+    """Bank accounts, cards, and addresses of coins."""
+    p = PiiType
+    return (
         _kind(
             p.IBAN,
             shapes.IBAN,
@@ -181,6 +208,13 @@ def kinds() -> tuple[Kind, ...]:
             rb"(?i)" + _word(rb"(?:bc|bcrt|tb|ltc|tltc|addr|addr_test|stake|cosmos|osmo)1[a-z0-9]{25,110}"),
             checking.is_bech32_address,
         ),
+    )
+
+
+def _machines() -> tuple[Kind, ...]:
+    """Addresses of hardware and of the Internet."""
+    p = PiiType
+    return (
         _kind(
             p.MAC_ADDRESS,
             shapes.MAC,
@@ -203,6 +237,13 @@ def kinds() -> tuple[Kind, ...]:
             rb"(?:/\d{1,2})?(?![\w]|\.\d|-\d)",
             checking.is_ipv4,
         ),
+    )
+
+
+def _american_numbers() -> tuple[Kind, ...]:
+    """Of social security and of taxpayers, in their groups or announced."""
+    p = PiiType
+    return (
         _kind(
             p.US_SSN,
             shapes.SSN,
@@ -216,7 +257,6 @@ def kinds() -> tuple[Kind, ...]:
             checking.is_ssn,
             "ssn|social.security",
         ),
-        # National numbers that show what they are
         _kind(p.NATIONAL_ID, shapes.ITIN, rb"(?<![\w.-])9\d\d[- ]\d\d[- ]\d{4}(?![\w]|[-.]\d)", checking.is_itin),
         _kind(
             p.NATIONAL_ID,
@@ -225,6 +265,13 @@ def kinds() -> tuple[Kind, ...]:
             checking.is_itin,
             "itin|individual.taxpayer|tax.?id",
         ),
+    )
+
+
+def _shaped_numbers() -> tuple[Kind, ...]:
+    """National numbers that show what they are."""
+    p = PiiType
+    return (
         _kind(
             p.NATIONAL_ID,
             shapes.NINO,
@@ -276,7 +323,26 @@ def kinds() -> tuple[Kind, ...]:
             rb"(?i)" + _word(national.pattern(national.CODED, *national.OTHERS_CODED)),
             national.is_coded,
         ),
-        # Bare digits: the check digit alone agrees with one number in ten
+    )
+
+
+CHECKED_DIGITS = (
+    (rb"\d{2} ?\d{3} ?\d{3} ?\d{3}", "de.idnr", "steuer|tax.?id|idnr|identifikationsnummer"),
+    (rb"\d{11}", "pl.pesel", "pesel"),
+    (rb"\d{4}[. ]?\d{2}[. ]?\d{3}", "nl.bsn", "bsn|burgerservice|sofi"),
+    (rb"\d{4}([ :-]?)\d{4}\1\d{4}", "in_.aadhaar", "aadha?ar|uidai"),
+    (rb"\d{11}", "br.cpf", "cpf"),
+    (rb"\d{3}[ -]?\d{3}[ -]?\d{3}", "ca.sin", "sin(?![a-z])|social.insurance"),
+    (rb"\d{3} ?\d{3} ?\d{3}", "au.tfn", "tfn|tax.file"),
+    (rb"\d{6}[-+]?\d{4}", "se.personnummer", "personnummer|personal.identity"),
+)
+"""How digits are grouped, whose check they pass (python-stdnum), and the words of which one must announce them."""
+
+
+def _bare_numbers() -> tuple[Kind, ...]:
+    """National numbers of digits alone: the check digit agrees with one number in ten, so a word must announce them."""
+    p = PiiType
+    return (
         _kind(
             p.NATIONAL_ID,
             shapes.NUMBER,
@@ -284,49 +350,9 @@ def kinds() -> tuple[Kind, ...]:
             by_stdnum("gb.nhs"),
             "nhs|national.health|health.number|patient",
         ),
-        _kind(
-            p.NATIONAL_ID,
-            shapes.NUMBER,
-            rb"(?<![\w.-])\d{2} ?\d{3} ?\d{3} ?\d{3}(?![\w]|[-.]\d)",
-            by_stdnum("de.idnr"),
-            "steuer|tax.?id|idnr|identifikationsnummer",
-        ),
-        _kind(p.NATIONAL_ID, shapes.NUMBER, rb"(?<![\w.-])\d{11}(?![\w]|[-.]\d)", by_stdnum("pl.pesel"), "pesel"),
-        _kind(
-            p.NATIONAL_ID,
-            shapes.NUMBER,
-            rb"(?<![\w.-])\d{4}[. ]?\d{2}[. ]?\d{3}(?![\w]|[-.]\d)",
-            by_stdnum("nl.bsn"),
-            "bsn|burgerservice|sofi",
-        ),
-        _kind(
-            p.NATIONAL_ID,
-            shapes.NUMBER,
-            rb"(?<![\w.-])\d{4}([ :-]?)\d{4}\1\d{4}(?![\w]|[-.]\d)",
-            by_stdnum("in_.aadhaar"),
-            "aadha?ar|uidai",
-        ),
-        _kind(p.NATIONAL_ID, shapes.NUMBER, rb"(?<![\w.-])\d{11}(?![\w]|[-.]\d)", by_stdnum("br.cpf"), "cpf"),
-        _kind(
-            p.NATIONAL_ID,
-            shapes.NUMBER,
-            rb"(?<![\w.-])\d{3}[ -]?\d{3}[ -]?\d{3}(?![\w]|[-.]\d)",
-            by_stdnum("ca.sin"),
-            "sin(?![a-z])|social.insurance",
-        ),
-        _kind(
-            p.NATIONAL_ID,
-            shapes.NUMBER,
-            rb"(?<![\w.-])\d{3} ?\d{3} ?\d{3}(?![\w]|[-.]\d)",
-            by_stdnum("au.tfn"),
-            "tfn|tax.file",
-        ),
-        _kind(
-            p.NATIONAL_ID,
-            shapes.NUMBER,
-            rb"(?<![\w.-])\d{6}[-+]?\d{4}(?![\w]|[-.]\d)",
-            by_stdnum("se.personnummer"),
-            "personnummer|personal.identity",
+        *(
+            _kind(p.NATIONAL_ID, shapes.NUMBER, rb"(?<![\w.-])" + digits + rb"(?![\w]|[-.]\d)", by_stdnum(name), words)
+            for digits, name, words in CHECKED_DIGITS
         ),
         _kind(
             p.US_SSN,
@@ -360,7 +386,13 @@ def kinds() -> tuple[Kind, ...]:
             national.is_known,
             "id(?![a-z])|identi|resident|refugee",
         ),
-        # Telephones last: almost any digits may be one
+    )
+
+
+def _telephones() -> tuple[Kind, ...]:
+    """Almost any digits may be one."""
+    p = PiiType
+    return (
         _kind(
             p.PHONE,
             shapes.PHONE_ABROAD,
