@@ -10,13 +10,15 @@ they would take.
 from functools import cache
 
 import numpy as np
+from numpy.typing import NDArray
 
-from batch_jobs.prepare.batches import Bytes, Flags, Integers, Texts
+from batch_jobs.prepare.batches import Bytes, Integers, Texts
 from batch_jobs.prepare.cleaning.pii import digits as groups
 from batch_jobs.prepare.cleaning.pii import tokens
 from batch_jobs.prepare.cleaning.pii.shapes import (
     ASSIGNMENT,
     BLOCK,
+    BOT,
     CRYPTO,
     EMAIL,
     IBAN,
@@ -45,6 +47,7 @@ NAME, HOST, CREDENTIALS = 200, 320, 320
 LEAST_PASSWORD = 6
 AROUND_NAMES = (32, 34, 39, 92, 93, 96)
 """Bytes between a secret's name, the sign and the value: blanks, quotes, `\\`, `]`, and backquotes."""
+Prefixes = tuple[NDArray[np.int32], Bytes]
 _PLAIN, _DIGIT, _WORD, _AT, _COLON, _EQUALS = range(6)
 _HEX, _ALPHA, _ALNUM, _NAME, _HOST, _SECRET, _FIRST = 1, 2, 4, 8, 16, 32, 64
 
@@ -97,12 +100,20 @@ def _sets() -> Bytes:
 
 
 @cache
-def _prefixes() -> Flags:
-    """Whether a token may begin with these three bytes: by six bits of each."""
-    table = np.zeros((64, 64, 64), np.bool_)
-    for beginning in tokens.beginnings():
-        table[*(byte & 63 for byte in beginning)] = True
-    return table.reshape(-1)
+def _prefixes() -> Prefixes:
+    """Where the prefixes stand whose first three bytes have these six bits each, 0 where there is none; and all of
+    them, place after place: how many bytes a prefix has, and these. A place without bytes ends those of three."""
+    table = np.zeros((64, 64, 64), np.int32)
+    by_three: dict[tuple[int, int, int], list[bytes]] = {}
+    for prefix in tokens.beginnings():
+        thirds = [prefix[2] & 63] if len(prefix) > 2 else range(64)
+        for third in thirds:
+            by_three.setdefault((prefix[0] & 63, prefix[1] & 63, third), []).append(prefix)
+    listed = bytearray(b"\0")
+    for three, prefixes in by_three.items():
+        table[three] = len(listed)
+        listed += b"".join(bytes([len(prefix)]) + prefix for prefix in prefixes) + b"\0"
+    return table.reshape(-1), np.frombuffer(listed, np.uint8)
 
 
 @compiled
@@ -157,7 +168,7 @@ def _scan(buffer, offsets, tables, out):
                 last = at
                 at += 1
                 continue
-            if at - run >= SHORT_RUN and _is_long(buffer, run, at, run_digits, prefixes):
+            if at - run >= SHORT_RUN and _is_long(buffer, run, at, run_digits, sets, prefixes):
                 count = _run(buffer, low, high, run, at, run_digits, sets, prefixes, words, out, count)
             if buffer[at] == 46 and at - run >= 4 and _is_dotted_mac(buffer, high, at - 4, sets):
                 count = _add(buffer, low, high, at - 4, at + 14, MAC, out, count)
@@ -174,7 +185,7 @@ def _scan(buffer, offsets, tables, out):
             if kind in (_COLON, _EQUALS) and _after_secret_word(buffer, low, at) and _is_secret(buffer, high, at, sets):
                 count = _add(buffer, low, high, at - AROUND, at + 200, ASSIGNMENT, out, count)
             at += 1
-        if high - run >= SHORT_RUN and _is_long(buffer, run, high, run_digits, prefixes):
+        if high - run >= SHORT_RUN and _is_long(buffer, run, high, run_digits, sets, prefixes):
             count = _run(buffer, low, high, run, high, run_digits, sets, prefixes, words, out, count)
         if digits >= LEAST_DIGITS or (digits >= LEAST_DOTTED and dots >= 3):
             count = _digits(buffer, low, high, first, last + 1, sets, words, asked, out, count)
@@ -192,7 +203,10 @@ def _skip(buffer, at):
     of_two = runs & (runs >> np.uint64(1))
     of_four = of_two & (of_two >> np.uint64(2))
     of_eight = of_four & (of_four >> np.uint64(4))
-    begins = _dashes(buffer, at) & ~(runs << np.uint64(1)) & of_eight
+    dashes = _dashes(buffer, at)
+    of_two_dashes = dashes & (dashes >> np.uint64(1))
+    of_five_dashes = of_two_dashes & (of_two_dashes >> np.uint64(2)) & (dashes >> np.uint64(4))
+    begins = of_five_dashes & ((runs & ~dashes) >> np.uint64(5))
     stops = _stops(buffer, at) | (of_eight & (of_eight >> np.uint64(8))) | begins
     first = lowest(stops | (_dots(buffer, at) & (runs >> np.uint64(1))))
     before = ~np.uint64(0) if first == LANES else (np.uint64(1) << np.uint64(first)) - np.uint64(1)
@@ -233,15 +247,23 @@ def _ibans(buffer, low, high, first, end, sets, out, count):
 
 
 @compiled
-def _is_long(buffer, run, end, digits, prefixes):
-    """Also `-----BEGIN`, what begins as tokens do, and MAC addresses without digits: `AA-BB-CC-DD-EE-FF`."""
+def _is_long(buffer, run, end, digits, sets, prefixes):
+    """Also `-----BEGIN`, what has a token's prefix in it, and MAC addresses without digits: `AA-BB-CC-DD-EE-FF`."""
     return (
         digits >= RUN_DIGITS
         or end - run >= LONG_RUN
-        or (buffer[run] == 45 and buffer[run + 5] == 66)
-        or (end - run >= SHORT_TOKEN and _prefix(buffer, run, prefixes) != 0)
+        or (buffer[end - 5] == 66 and buffer[end - 6] == 45)
+        or (end - run >= SHORT_TOKEN and _has_prefix(buffer, run, end, sets, prefixes))
         or (end - run >= 17 and buffer[run + 2] == 45 and buffer[run + 5] == 45)
     )
+
+
+@compiled
+def _has_prefix(buffer, run, end, sets, prefixes):
+    for at in range(run, end - SHORT_TOKEN + 1):
+        if (at == run or not sets[buffer[at - 1]] & _ALNUM) and _prefix(buffer, at, prefixes):
+            return True
+    return False
 
 
 @compiled
@@ -275,12 +297,29 @@ def _run(buffer, low, high, run, end, digits, sets, prefixes, words, out, count)
 @compiled
 def _prefix(buffer, at, prefixes):
     a, b, c = np.int64(buffer[at]), np.int64(buffer[at + 1]), np.int64(buffer[at + 2])
-    if a == 45 and b == 45 and c == 45:  # ---
-        return BLOCK
-    shapes = PREFIX if prefixes[(a & 63) << 12 | (b & 63) << 6 | c & 63] else 0
-    if a == 101 and b == 121 and c == 74:  # eyJ
-        shapes |= JWT
+    if a == 45 and b == 45 and c == 45:  # the last of -----B: a letter may stand before the first
+        while at < len(buffer) and buffer[at] == 45:
+            at += 1
+        return BLOCK if at < len(buffer) and buffer[at] == 66 else 0
+    shapes = JWT if a == 101 and b == 121 and c == 74 else 0  # eyJ
+    table, listed = prefixes
+    place = table[(a & 63) << 12 | (b & 63) << 6 | c & 63]
+    while listed[place]:
+        size = np.int64(listed[place])
+        if _is_at(buffer, at, listed, place + 1, size):
+            shapes |= BOT if size == 2 and a == b == 65 else PREFIX
+        place += size + 1
     return shapes
+
+
+@compiled
+def _is_at(buffer, at, listed, place, size):
+    if at + size > len(buffer):
+        return False
+    for byte in range(size):
+        if buffer[at + byte] != listed[place + byte]:
+            return False
+    return True
 
 
 @compiled

@@ -6,6 +6,7 @@ Check digits are python-stdnum's, telephone numbers are phonenumbers' (Google's 
 import ipaddress
 import math
 import re
+import socket
 from collections import Counter
 from collections.abc import Callable
 from functools import lru_cache
@@ -72,7 +73,7 @@ def is_card(value: str) -> bool:
     digits = value.replace(" ", "").replace("-", "")
     if not GROUPS_OF_CARDS.fullmatch(value) or not ISSUED.match(digits):
         return False
-    return len(set(digits)) > 1 and bool(stdnum.luhn.is_valid(digits))
+    return len(set(digits)) > 1 and bool(stdnum.luhn.checksum(digits) == 0)
 
 
 def is_short_card(value: str) -> bool:
@@ -108,9 +109,9 @@ def is_itin(value: str) -> bool:
 def is_ipv4(value: str) -> bool:
     address, _, prefix = value.partition("/")
     try:
-        ipaddress.IPv4Address(address)
+        socket.inet_pton(socket.AF_INET, address)  # a tenth of what `ipaddress` takes
         return not prefix or int(prefix) <= 32
-    except ValueError:
+    except OSError:
         return False
 
 
@@ -163,9 +164,7 @@ def is_phone(value: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def _is_phone(value: str) -> bool:
-    if DATE.fullmatch(value):
-        return False
-    if len(re.sub(r"\D", "", value)) < 7:
+    if DATE.fullmatch(value) or len(re.sub(r"\D", "", value)) < 7:
         return False
     if value.startswith("00"):
         value = "+" + value[2:]

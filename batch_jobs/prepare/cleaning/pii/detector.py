@@ -10,14 +10,20 @@ from batch_jobs.prepare.cleaning.pii import shapes
 from batch_jobs.prepare.cleaning.pii.anchors import find_anchors, prefixed_places
 from batch_jobs.prepare.cleaning.pii.checking import Check
 from batch_jobs.prepare.cleaning.pii.kinds import Kind, announcing, kinds
+from batch_jobs.prepare.cleaning.pii.placeholders import PLACEHOLDER, may_have_some
 from batch_jobs.prepare.cleaning.pii.spans import Found, Spans, without_overlaps
 from tunesmith.contracts.preparation import PiiType
 
 CONTEXT = 64
-PLACEHOLDER = re.compile(rb"<[A-Z_]{2,20}_(?:\d{1,9}|[0-9a-f]{8})>")
-"""What redaction leaves behind, and does not redact again."""
+AROUND = 40
+"""Bytes before and after a value among which a placeholder may lie that it is a part of."""
 ENDLESS, LONGEST_KEY = shapes.BLOCK | shapes.JWT, 320
 WORDS = re.compile(rb"[A-Za-z\x80-\xff]")
+NO_VALUE = re.compile(rb"[A-Za-z\x80-\xff]{6}")
+"""A word with more letters than values have in a row that need be announced."""
+NUMBER_BEFORE, NUMBER_BEHIND = re.compile(rb"\d *\Z"), re.compile(rb" *\d")
+LONGEST_AFTER = 12
+"""Bytes of the longest word that may announce a value from behind, with what stands between."""
 GUESSED = (PiiType.PERSON, PiiType.ADDRESS)
 
 
@@ -90,7 +96,7 @@ class Detector:
 def _matches(kind: Kind, content: bytes, start: int, end: int) -> list[tuple[int, int]]:
     """A window is wider than any value that its anchor belongs to, but for keys and JWTs, which may run on."""
     found: list[tuple[int, int]] = []
-    if kind.words and len(content) > 2 * CONTEXT and not kind.words.search(content, max(0, start - CONTEXT), end):
+    if kind.words and not _may_be_announced(kind.words, content, start, end):
         return found
     limit = end
     if kind.type is PiiType.SECRET:
@@ -126,14 +132,21 @@ def _checked(kind: Kind, content: bytes, start: int, end: int) -> tuple[int, int
     if kind.context and not (
         _is_announced(kind, kind.context, content, start)
         or (kind.after and kind.after.match(content, end))
-        or (kind.alone and _is_alone(content, start, end) and kind.alone(content[start:end].decode("utf-8", "replace")))
+        or (kind.alone and _is_alone(kind, content, start, end) and kind.alone(_text(content, start, end)))
     ):
         return None
     if kind.check is None:
         return start, end
     if kind.type is PiiType.IBAN:
         return _shortened(kind.check, content, start, end)
-    return (start, end) if kind.check(content[start:end].decode("utf-8", "replace")) else None
+    return (start, end) if kind.check(_text(content, start, end)) else None
+
+
+def _may_be_announced(words: re.Pattern[bytes], content: bytes, start: int, end: int) -> bool:
+    """Whether one of the words stands around the window, or the text may have no words at all."""
+    if words.search(content, max(0, start - CONTEXT), end + LONGEST_AFTER):
+        return True
+    return len(content) <= 2 * CONTEXT and not NO_VALUE.search(content)
 
 
 def _is_announced(kind: Kind, context: re.Pattern[bytes], content: bytes, start: int) -> bool:
@@ -143,9 +156,17 @@ def _is_announced(kind: Kind, context: re.Pattern[bytes], content: bytes, start:
     return context.search(content, low, start) is not None
 
 
-def _is_alone(content: bytes, start: int, end: int) -> bool:
-    """Whether the text is short and has no words besides."""
-    return len(content) <= 2 * CONTEXT and not WORDS.search(content[:start] + b" " + content[end:])
+def _is_alone(kind: Kind, content: bytes, start: int, end: int) -> bool:
+    """Whether the text is short and has no words besides, nor, beside what may be a telephone, a number."""
+    if len(content) > 2 * CONTEXT or WORDS.search(content[:start] + b" " + content[end:]):
+        return False
+    return kind.type is not PiiType.PHONE or not (
+        NUMBER_BEFORE.search(content[:start]) or NUMBER_BEHIND.match(content, end)
+    )
+
+
+def _text(content: bytes, start: int, end: int) -> str:
+    return content[start:end].decode("utf-8", "replace")
 
 
 def _shortened(check: Check, content: bytes, start: int, end: int) -> tuple[int, int] | None:
@@ -167,11 +188,15 @@ def _next_word(content: bytes, at: int, end: int) -> int:
 
 
 def _unless_redacted(found: list[Found], texts: Texts) -> list[Found]:
-    kept = []
-    for start, end, kind in found:
-        around = texts.buffer[max(0, start - 40) : end + 40].tobytes()
-        offset = max(0, start - 40)
-        inside = (offset + mark.start() < end and start < offset + mark.end() for mark in PLACEHOLDER.finditer(around))
-        if not any(inside):
-            kept.append((start, end, kind))
-    return kept
+    bounds = np.array([(start, end) for start, end, _ in found], np.int64)
+    near = may_have_some(texts.buffer, np.maximum(bounds[:, 0] - AROUND, 0), bounds[:, 1])
+    return [span for span, may in zip(found, near.tolist(), strict=True) if not may or not _is_redacted(span, texts)]
+
+
+def _is_redacted(span: Found, texts: Texts) -> bool:
+    """Whether it lies within a placeholder, in whole or in part."""
+    start, end, _ = span
+    low = max(0, start - AROUND)
+    around = texts.buffer[low : end + AROUND].tobytes()
+    marks = PLACEHOLDER.finditer(around)
+    return any(low + mark.start() < end and start < low + mark.end() for mark in marks)

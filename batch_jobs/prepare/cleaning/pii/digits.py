@@ -8,12 +8,14 @@ from batch_jobs.prepare.cleaning.pii.shapes import (
     GROUPED,
     IPV4,
     ITIN,
+    JOINED,
     NINO,
     NIR,
     NUMBER,
     PHONE_334,
     PHONE_ABROAD,
     PHONE_BRACKETS,
+    PHONE_PLAIN,
     PHONE_ZERO,
     RUN,
     SHORT_CARD,
@@ -24,7 +26,7 @@ from batch_jobs.prepare.cleaning.pii.shapes import (
 from batch_jobs.prepare.compiling import compiled
 
 MOST_GROUPS, MOST_DIGITS = 20, 24
-ANNOUNCED = NUMBER | SHORT_CARD | RUN
+ANNOUNCED = NUMBER | PHONE_PLAIN | JOINED | SHORT_CARD | RUN
 CONTEXT = 64
 _SPACE, _PLUS, _DASH, _DOT, _SLASH, _COLON = 32, 43, 45, 46, 47, 58
 
@@ -75,9 +77,11 @@ def shapes_from(buffer, low, high, at):
         if end < high and buffer[end] == 41:
             shapes |= PHONE_BRACKETS
     if total == 6 and count == 3 and sizes[0] == sizes[1] == 2 and marks[0] == marks[1] == _SPACE:
-        shapes |= NUMBER  # Denmark's north: 12 34 56
+        shapes |= NUMBER | PHONE_PLAIN  # Denmark's north: 12 34 56
     if total >= 7:
-        shapes |= NUMBER
+        shapes |= NUMBER | PHONE_PLAIN
+        if sizes[0] == 9 or (count >= 2 and marks[0] == _DASH and _is_joined(sizes[0], sizes[1])):
+            shapes |= JOINED
         shapes |= _cards(buffer, high, begin, sizes, marks, value, count)
         if value[0] == 0 and 2 <= sizes[0] <= 6 and marks[0] and not after_number:
             shapes |= PHONE_ZERO
@@ -95,6 +99,10 @@ def shapes_from(buffer, low, high, at):
             shapes |= CPF
     if count >= 4 and marks[0] == _DOT and marks[1] == _DOT and marks[2] == _DOT and _is_ipv4(sizes, value):
         shapes |= IPV4
+        if count == 4:
+            shapes &= ~PHONE_PLAIN
+    if before == _DOT:
+        shapes &= ~PHONE_PLAIN  # every telephone's pattern rules it out
     if 1 <= value[0] <= 2 and (total >= 13 or (total >= 5 and (next_byte == 65 or next_byte == 66))):
         shapes |= NIR
     if total == 6 and sizes[0] % 2 == 0 and begin - low >= 2:
@@ -110,6 +118,11 @@ def shapes_from(buffer, low, high, at):
         if end < high and 65 <= buffer[end] & 0xDF <= 90:
             shapes |= SPANISH
     return shapes, at
+
+
+@compiled
+def _is_joined(first, second):
+    return (first == 3 and second == 6) or (first == 5 and second == 4)
 
 
 @compiled

@@ -40,7 +40,8 @@ class Kind:
     context: re.Pattern[bytes] | None = None
     """Words of which one must stand in the 64 bytes before, unless the text has no words (`alone`)."""
     words: re.Pattern[bytes] | None = None
-    """The same words for re2, wherever they stand: where none does before a window's end, the kind is not in it."""
+    """The same words and those of `after` for re2, wherever they stand: where none does around a window, no value is in
+    it."""
     alone: Check | None = None
     """What a value must be besides if the text has no words. None: such a text does not do."""
     after: re.Pattern[bytes] | None = None
@@ -64,7 +65,8 @@ def _kind(
 ) -> Kind:
     words = rb"(?i)(?<![a-z])(?:" + context.encode() + rb")" if context else None
     near = re.compile(words + until.encode()) if words else None
-    anywhere = re2.compile(b"(?i)" + context.replace("(?![a-z])", "").encode()) if context and not after else None
+    told = re.sub(r"\(\?![^)]*\)", "", "|".join(filter(None, (context, after))))  # re2 does not look ahead
+    anywhere = re2.compile(b"(?i)" + told.encode()) if told else None
     behind = re.compile(rb"(?i)[ ,(-]{1,3}(?:" + after.encode() + rb")" + AFTER) if after else None
     bit = _announcing(context, after)
     return Kind(kind, shape, re.compile(pattern), check, near, anywhere, alone, behind, bit, is_prefixed)
@@ -128,7 +130,7 @@ def _secrets() -> tuple[Kind, ...]:
             rb"(?:[^-]|-(?!----)){0,16384}(?:-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----)?",
         ),
         _kind(p.SECRET, shapes.PREFIX, token, checking.is_token, is_prefixed=True),
-        _kind(p.SECRET, shapes.PREFIX, numbered, checking.is_token),
+        _kind(p.SECRET, shapes.BOT, numbered, checking.is_token),
         _kind(
             p.SECRET,
             shapes.JWT,
@@ -252,7 +254,7 @@ def _american_numbers() -> tuple[Kind, ...]:
         ),
         _kind(
             p.US_SSN,
-            shapes.NUMBER,
+            shapes.JOINED,
             rb"(?<![\w.-])(?:\d{3}-\d{6}|\d{5}-\d{4})(?![\w]|[-.]\d)",
             checking.is_ssn,
             "ssn|social.security",
@@ -356,7 +358,7 @@ def _bare_numbers() -> tuple[Kind, ...]:
         ),
         _kind(
             p.US_SSN,
-            shapes.NUMBER,
+            shapes.JOINED,
             rb"(?<![\w.-])\d{9}(?![\w]|[-.]\d)",
             checking.is_ssn,
             "ssn|social.security|ss#|ss ?no",
@@ -424,7 +426,7 @@ def _telephones() -> tuple[Kind, ...]:
         ),
         _kind(
             p.PHONE,
-            shapes.NUMBER,
+            shapes.PHONE_PLAIN,
             rb"(?<![\w.])(?<![\d][-/])\d(?:[ .\-/]?\d){5,14}(?:,?[ ]?(?:x|ext\.?)[ ]?\d{1,6})?(?![\w]|[-.]\d)",
             checking.is_phone_by_context,
             r"phone|tele?(?![a-z])|telef|telep|tlf|tfno|call(?!back|able|edp)|mobile|mobil|cell|celular|gsm|fax|whats|sms"

@@ -9,6 +9,10 @@ NUMBER = 1 << 24
 """Seven digits and more, which are something only after a word that announces it."""
 GROUPED = 1 << 25
 """Groups of digits as national numbers have them."""
+PHONE_PLAIN, JOINED = 1 << 26, 1 << 27
+"""Those of NUMBER that are no IPv4 address, and nine digits as they are written where an SSN is not in three groups."""
+BOT = 1 << 28
+"""How the keys of Telegram's bots begin."""
 WORDS = 32
 """The bits from here on: words of which kind stand around (`kinds.announcing`)."""
 NO_ADDRESS = (9, 10, 11, 12, 13, 32, 34, 39, 47, 60, 62, 64)

@@ -148,7 +148,9 @@ TOKENS: tuple[tuple[str, str], ...] = (
 """How a token begins, and a pattern of how it goes on."""
 HEADERS = ("Bearer ", "bearer ", "Basic ", "basic ")
 """What stands before a token in a header of HTTP."""
-TELEGRAM = r"\d{8,10}:AA[A-Za-z0-9_-]{32,35}"
+BOT = "AA"
+"""How the key of a bot of Telegram begins, behind its number and a colon."""
+TELEGRAM = rf"\d{{8,10}}:{BOT}[A-Za-z0-9_-]{{32,35}}"
 
 
 def patterns() -> tuple[bytes, bytes, bytes]:
@@ -161,5 +163,5 @@ def patterns() -> tuple[bytes, bytes, bytes]:
 
 
 def beginnings() -> list[bytes]:
-    """The first three bytes of each, or two where there are no more: what the compiled pass looks for."""
-    return sorted({prefix[:3].encode() for prefix, _ in TOKENS} | {prefix[:3].encode() for prefix in HEADERS} | {b"AA"})
+    """All prefixes: what the compiled pass looks for."""
+    return sorted({prefix.encode() for prefix in [*dict(TOKENS), *HEADERS, BOT]})

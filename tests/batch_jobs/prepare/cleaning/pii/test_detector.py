@@ -98,6 +98,8 @@ def test_each_form_is_found_as_a_whole(kind: str, value: str, around: str) -> No
         "my tax id 911-89-1234 is none, and SSN 078-05-1120 is everybody's",
         "I'll meet you at 62573 103 Cassidy Street",
         "class: col-12 btn, the password: must be 8 characters",
+        "12 34 5 6 7 8 9 0 1 2 312 34 5 6 7 8 9 0 1 2 3 10237",
+        "access-control_list_of_the_account and key-management-service-of-2024",
     ],
 )
 def test_what_only_looks_like_it_stays(text: str) -> None:
@@ -107,6 +109,11 @@ def test_what_only_looks_like_it_stays(text: str) -> None:
 def test_a_national_number_of_bare_digits_needs_words_that_announce_it() -> None:
     assert found("BSN: 111222333") == [("national_id", "111222333")]
     assert found("we counted 111222333 atoms") == []
+
+
+def test_telephones_without_any_words_may_stand_on_lines_but_not_among_numbers() -> None:
+    assert found("612 34 56 78\n612 34 56 79") == [("phone", "612 34 56 78"), ("phone", "612 34 56 79")]
+    assert found("10 20 612 34 56 78 90 12 20 30 40 50 60") == []
 
 
 @pytest.mark.parametrize(
@@ -126,6 +133,13 @@ def test_a_national_number_of_bare_digits_needs_words_that_announce_it() -> None
         ("password: hunter2", "secret", "hunter2"),
         ("llámame al 612 34 56 78", "phone", "612 34 56 78"),
         ("see https://lists.example.org/2024/ann@x.example", "email", "ann@x.example"),
+        ("backup/AKIAZQ3DRSTUVWXYABCD", "secret", "AKIAZQ3DRSTUVWXYABCD"),
+        ("-ghp_" + "wWPw5k4aXcaT4fNP0UcnZwJUVFk6LO0pINUx", "secret", "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"),
+        (
+            "n-----BEGIN PRIVATE KEY-----\nMIIE\n-----END PRIVATE KEY-----",
+            "secret",
+            "-----BEGIN PRIVATE KEY-----\nMIIE\n-----END PRIVATE KEY-----",
+        ),
         ("**ann@x.example** and _bob_", "email", "ann@x.example"),
         ("GET /?email=ann@x.example&n=1", "email", "ann@x.example"),
     ],

@@ -1,6 +1,7 @@
 """What stands in the place of what was found."""
 
 import json
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -36,6 +37,33 @@ def test_a_value_has_one_number_in_its_row_whoever_says_it() -> None:
 def test_numbers_that_stand_in_the_row_already_are_not_given_again() -> None:
     once, _, _ = redact(batch(["<EMAIL_1> and ann@x.example"]), DETECTOR)
     assert list(once.texts) == ["<EMAIL_1> and <EMAIL_2>"]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("token=192.168.17.4-192.168.17.4", "token=<IP_ADDRESS_1>-<IP_ADDRESS_1>"),
+        ("192.168.17.9, 192.168.17.4-192.168.17.9", "<IP_ADDRESS_1>, <IP_ADDRESS_2>-<IP_ADDRESS_1>"),
+        ("+49 30 901820/536-22-87261", "+<PHONE_1>/<PHONE_2>"),
+    ],
+)
+def test_what_can_be_told_only_once_a_value_beside_it_is_gone_has_its_own_number(before: str, after: str) -> None:
+    redacted, counts, _ = redact(batch([before]), DETECTOR)
+    assert list(redacted.texts) == [after] and counts.total() == after.count("<")
+
+
+WRITTEN = st.sampled_from(
+    ["ann@x.example ", "bob@x.example ", "<EMAIL_1> ", "<EMAIL_7>", "192.168.17.4 ", "4111 1111 1111 1111, ", "é "]
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.lists(WRITTEN, max_size=6).map("".join), min_size=1, max_size=4))
+def test_a_row_is_redacted_the_same_whatever_stands_beside_it(rows: list[str]) -> None:
+    together, counts, _ = redact(batch(*([row, "ok"] for row in rows)), DETECTOR)
+    alone = [redact(batch([row, "ok"]), DETECTOR) for row in rows]
+    assert list(together.texts)[::2] == [after.texts[0] for after, _, _ in alone]
+    assert counts == sum((counts for _, counts, _ in alone), Counter())
 
 
 def test_pseudonyms_agree_between_rows_and_depend_on_the_key() -> None:
