@@ -5,30 +5,29 @@ takes the next number in the job's row; whoever finds another owner there before
 """
 
 import os
+from typing import Protocol
 
-from tunesmith.adapters import dynamo
 from tunesmith.contracts.environment import JobEnv
-from tunesmith.contracts.errors import Conflict, Fenced, InvalidInput
-
-ATTEMPTS = 20
+from tunesmith.contracts.errors import InvalidInput
 
 
-class Fence:
-    """A held fence number; `table` None: nothing to fence, because everything is a local path."""
+class Fence(Protocol):
+    """What an attempt holds."""
 
-    def __init__(self, table: str | None, job_id: str, number: int, owner: str):
-        self._table, self._job_id, self.number, self._owner = table, job_id, number, owner
+    number: int
+    """Which attempt of its job it is, from 1."""
 
     def check(self) -> None:
         """Raises Fenced where a newer attempt has taken over."""
-        if self._table is None:
-            return
-        row = dynamo.get(self._table, {"job_id": self._job_id})
-        if row is None or row["owner"] != self._owner:
-            newer = row["fence"] if row else "none"
-            raise Fenced(
-                f"{self._job_id}: this is attempt {self.number}, attempt {newer} has taken over; stopping here"
-            )
+
+
+class Unfenced:
+    """Everything is a local path, so there are no other attempts."""
+
+    number = 1
+
+    def check(self) -> None:
+        """The only attempt is the newest."""
 
 
 def fencing_table(params_uri: str) -> str | None:
@@ -44,19 +43,8 @@ def fencing_table(params_uri: str) -> str | None:
 
 def take_fence(table: str | None, job_id: str) -> Fence:
     """Become the newest attempt of the job."""
-    owner = dynamo.owner_token()
     if table is None:
-        return Fence(None, job_id, 1, owner)
-    for _ in range(ATTEMPTS):
-        found = dynamo.get(table, {"job_id": job_id})
-        number = int(found["fence"]) + 1 if found else 1
-        row = {"job_id": job_id, "fence": number, "owner": owner}
-        if dynamo.put(_next(table, row, found)):
-            return Fence(table, job_id, number, owner)
-    raise Conflict(f"{job_id}: {ATTEMPTS} other attempts started in the same moment; find out who starts them")
+        return Unfenced()
+    from batch_jobs.harness.fences import take_next  # boto3 takes long to import, and local paths need none
 
-
-def _next(table: str, row: dynamo.Row, found: dynamo.Row | None) -> dynamo.Put:
-    if found is None:
-        return dynamo.Put.new(table, row, ("job_id",))
-    return dynamo.Put(table, row, ("job_id",), condition="fence = :found", values={":found": found["fence"]})
+    return take_next(table, job_id)

@@ -33,7 +33,6 @@ from batch_jobs.prepare.scanning import Scanner
 from batch_jobs.prepare.scans import Scans
 from batch_jobs.prepare.warnings import swapped_pairs
 from batch_jobs.prepare.writing import plan_parts
-from tunesmith.adapters.secrets_manager import read_secret
 from tunesmith.contracts.datasets import (
     KIND_OF,
     DatasetKind,
@@ -82,8 +81,13 @@ def prepare_files(params: PrepareParams, frozen: Frozen, folder: Path, context: 
 def make_scanner(recipe: PrepareRecipe, frozen: Frozen, context: JobContext) -> Scanner:
     """The first pass with all that it needs: evaluation sets fetched, the key of pseudonyms read."""
     secret = recipe.redact.key_secret if recipe.redact.style is RedactStyle.PSEUDONYM else None
-    key = read_secret(secret) if secret else None
-    return Scanner(recipe, frozen.prompts, evaluation_runs(recipe, context), key)
+    return Scanner(recipe, frozen.prompts, evaluation_runs(recipe, context), _key(secret) if secret else None)
+
+
+def _key(secret: str) -> bytes:
+    from tunesmith.adapters.secrets_manager import read_secret  # boto3 takes long, and few recipes have a secret
+
+    return read_secret(secret)
 
 
 def prepare_with(

@@ -7,6 +7,7 @@ from batch_jobs.harness.main import JobContext
 from batch_jobs.prepare.documents import write_documents
 from batch_jobs.prepare.pipeline import Prepared
 from batch_jobs.prepare.quarantine import QUARANTINE
+from batch_jobs.prepare.threads import Workers
 from batch_jobs.prepare.warnings import write_warnings
 from tunesmith.adapters.storage import Storage, file_entry
 from tunesmith.contracts.datasets import DatasetManifest, Split, SplitEntry
@@ -68,8 +69,11 @@ def result_of(params: PrepareParams, manifest: DatasetManifest, preflight: Prefl
 def describe(params: PrepareParams, prepared: Prepared, folder: Path) -> DatasetManifest:
     """What lies in the folder, without the documents."""
     ledger = prepared.ledger
+    names = [QUARANTINE, *(name for split in Split for name in prepared.files[split])]
+    with Workers() as workers:
+        entries = dict(zip(names, workers.map(lambda name: file_entry(folder, name), names), strict=True))
     splits = {
-        split: SplitEntry(rows=prepared.rows[split], files=[file_entry(folder, name) for name in prepared.files[split]])
+        split: SplitEntry(rows=prepared.rows[split], files=[entries[name] for name in prepared.files[split]])
         for split in Split
     }
     return DatasetManifest(
@@ -87,7 +91,7 @@ def describe(params: PrepareParams, prepared: Prepared, folder: Path) -> Dataset
         swaps=prepared.swaps,
         pii={kind: ledger.pii[kind] for kind in sorted(ledger.pii)},
         splits=splits,
-        quarantine=file_entry(folder, QUARANTINE),
+        quarantine=entries[QUARANTINE],
         content_digest=digest(
             [[split, [file.sha256 for file in entry.files]] for split, entry in sorted(splits.items())]
         ),

@@ -17,7 +17,7 @@ from types import ModuleType
 from typing import Any
 
 from batch_jobs.harness.main import run_job
-from batch_jobs.prepare.__main__ import prepare
+from batch_jobs.prepare.job import prepare
 from tunesmith.contracts.datasets import Source, SourceKind
 from tunesmith.contracts.identity import digest
 from tunesmith.contracts.jobs import ExitCode, JobName, PrepareParams, PrepareResult

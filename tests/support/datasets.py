@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from batch_jobs.harness.main import run_job
-from batch_jobs.prepare.__main__ import prepare
+from batch_jobs.prepare.job import prepare
 from tunesmith.contracts.datasets import DatasetManifest, Source, SourceKind, Split
 from tunesmith.contracts.identity import digest
 from tunesmith.contracts.jobs import ExitCode, JobName, PrepareParams, PrepareResult

@@ -17,7 +17,7 @@ from batch_jobs.finetune.__main__ import finetune
 from batch_jobs.harness import progress
 from batch_jobs.harness.main import run_job
 from batch_jobs.modeling.folders import cache_folder
-from batch_jobs.prepare.__main__ import prepare
+from batch_jobs.prepare.job import prepare
 from functions.accept_upload import handler as accept_upload
 from functions.gate_model import handler as gate_model
 from functions.mirror_model import handler as mirror_model

@@ -8,8 +8,8 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from batch_jobs.harness.main import run_job
-from batch_jobs.prepare.__main__ import prepare
 from batch_jobs.prepare.canonical import Row
+from batch_jobs.prepare.job import prepare
 from batch_jobs.prepare.parts import rows_in_part
 from tunesmith.contracts.datasets import DatasetManifest, Source, SourceKind, Split
 from tunesmith.contracts.identity import digest

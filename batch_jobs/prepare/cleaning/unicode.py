@@ -6,6 +6,7 @@ up (Unicode Standard Annex #15, the quick check). What is left is done by `unico
 
 import unicodedata
 from functools import cache
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,8 @@ from batch_jobs.prepare.compiling import compiled
 from batch_jobs.prepare.lanes import LANES, count_bits, lowest, mask_of
 from tunesmith.contracts.preparation import Invisible, NormaliseRecipe
 
+MAY_CHANGE = (range(0xC0, 0x3400), range(0xA000, 0xAC00), range(0xF900, 0x10000))
+"""Not among them: CJK ideographs, Hangul syllables, which are composed already, surrogates, and what is private."""
 _needs_thought, _continues = mask_of("\r\x80-\xff"), mask_of("\x80-\xbf")
 
 
@@ -93,14 +96,13 @@ def _look(buffer, offsets, changes, at_all, form, breaks, found):
 def _table() -> NDArray[np.bool_]:
     """Per code point of the basic plane: whether NFC may change a text that has it."""
     table = np.zeros(0x10000, np.bool_)
-    for code in range(0xC0, 0x10000):
+    for code in chain(*MAY_CHANGE):
         char = chr(code)
-        if 0xAC00 <= code < 0xE000:  # Hangul syllables, which are composed already, and surrogates
-            continue
-        table[code] |= unicodedata.combining(char) != 0 or not unicodedata.is_normalized("NFC", char)
-        parts = unicodedata.decomposition(char).split()
-        if len(parts) == 2 and not parts[0].startswith("<"):
-            second = int(parts[1], 16)
+        if unicodedata.combining(char) or not unicodedata.is_normalized("NFC", char):
+            table[code] = True
+        parts = unicodedata.decomposition(char)
+        if " " in parts and not parts.startswith("<"):
+            second = int(parts.split()[1], 16)
             if second < 0x10000:
                 table[second] = True
     table[0x1161:0x1176] = table[0x11A8:0x11C3] = True  # jamo that join the one before them

@@ -1,6 +1,7 @@
 """Crash a job before or after its n-th write to storage: every write is real, the process state after it is lost."""
 
 from collections.abc import Callable
+from threading import Lock
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ class CrashingStorage:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch):
         self.at, self.after, self.writes = 0, False, 0
+        self._lock = Lock()
         for name in ("write", "upload"):
             monkeypatch.setattr(Storage, name, self._wrap(getattr(Storage, name)))
 
@@ -27,11 +29,13 @@ class CrashingStorage:
         def wrapped(storage: Storage, target: Any, *arguments: Any, **named: Any) -> Any:
             if str(target if method.__name__ == "write" else arguments[0]).endswith("progress.json"):
                 return method(storage, target, *arguments, **named)  # throttled by the clock, so it cannot be counted
-            self.writes += 1
-            if self.writes == self.at and not self.after:
+            with self._lock:  # files are uploaded side by side
+                self.writes += 1
+                is_last = self.writes == self.at
+            if is_last and not self.after:
                 raise Crash
             result = method(storage, target, *arguments, **named)
-            if self.writes == self.at:
+            if is_last:
                 raise Crash
             return result
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batch_jobs.harness.main import run_job
-from batch_jobs.prepare.__main__ import prepare
+from batch_jobs.prepare.job import prepare
 from tests.batch_jobs.harness.crashing import Crash, CrashingStorage
 from tests.support.preparing import EASY, Workplace
 from tunesmith.contracts.datasets import (

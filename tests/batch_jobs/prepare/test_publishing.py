@@ -10,7 +10,7 @@ import pytest
 from batch_jobs.harness.fencing import take_fence
 from batch_jobs.harness.main import run_job
 from batch_jobs.prepare import publishing
-from batch_jobs.prepare.__main__ import prepare
+from batch_jobs.prepare.job import prepare
 from tests.support.preparing import Workplace, jsonl
 from tunesmith.adapters.storage import Storage
 from tunesmith.contracts.datasets import DatasetManifest, Source, SourceKind, Split

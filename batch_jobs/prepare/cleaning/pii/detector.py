@@ -21,7 +21,6 @@ ENDLESS, LONGEST_KEY = shapes.BLOCK | shapes.JWT, 320
 WORDS = re.compile(rb"[A-Za-z\x80-\xff]")
 NO_VALUE = re.compile(rb"[A-Za-z\x80-\xff]{6}")
 """A word with more letters than values have in a row that need be announced."""
-NUMBER_BEFORE, NUMBER_BEHIND = re.compile(rb"\d *\Z"), re.compile(rb" *\d")
 LONGEST_AFTER = 12
 """Bytes of the longest word that may announce a value from behind, with what stands between."""
 GUESSED = (PiiType.PERSON, PiiType.ADDRESS)
@@ -103,8 +102,7 @@ def _matches(kind: Kind, content: bytes, start: int, end: int) -> list[tuple[int
         limit = len(content) if kind.shape & ENDLESS else end + LONGEST_KEY
     at = start
     while (match := kind.pattern.search(content, at, limit)) and match.start() < end:
-        group = "value" if "value" in kind.pattern.groupindex else 0
-        span = _checked(kind, content, *match.span(group))
+        span = _checked(kind, content, *match.span(kind.group))
         if span:
             found.append(span)
         at = max(span[1] if span else match.start() + 1, match.start() + 1)
@@ -118,11 +116,7 @@ def _matches_at(places: list[int], kind: Kind, content: bytes) -> list[tuple[int
     found = []
     for place in places:
         match = kind.pattern.match(content, place)
-        span = (
-            _checked(kind, content, *match.span("value" if "value" in kind.pattern.groupindex else 0))
-            if match
-            else None
-        )
+        span = _checked(kind, content, *match.span(kind.group)) if match else None
         if span and (not found or span[0] >= found[-1][1]):
             found.append(span)
     return found
@@ -158,11 +152,12 @@ def _is_announced(kind: Kind, context: re.Pattern[bytes], content: bytes, start:
 
 def _is_alone(kind: Kind, content: bytes, start: int, end: int) -> bool:
     """Whether the text is short and has no words besides, nor, beside what may be a telephone, a number."""
-    if len(content) > 2 * CONTEXT or WORDS.search(content[:start] + b" " + content[end:]):
+    if len(content) > 2 * CONTEXT:
         return False
-    return kind.type is not PiiType.PHONE or not (
-        NUMBER_BEFORE.search(content[:start]) or NUMBER_BEHIND.match(content, end)
-    )
+    before, behind = content[:start], content[end:]
+    if kind.type is PiiType.PHONE and (before.rstrip(b" ")[-1:].isdigit() or behind.lstrip(b" ")[:1].isdigit()):
+        return False
+    return not WORDS.search(before + b" " + behind)
 
 
 def _text(content: bytes, start: int, end: int) -> str:

@@ -35,7 +35,8 @@ class Kind:
     shape: int
     """The shapes of which one must be possible at the place (`shapes`)."""
     pattern: re.Pattern[bytes]
-    """Its group `value` is the value, or else all of it."""
+    group: int
+    """Of the pattern, which is the value."""
     check: Check | None = None
     context: re.Pattern[bytes] | None = None
     """Words of which one must stand in the 64 bytes before, unless the text has no words (`alone`)."""
@@ -69,7 +70,9 @@ def _kind(
     anywhere = re2.compile(b"(?i)" + told.encode()) if told else None
     behind = re.compile(rb"(?i)[ ,(-]{1,3}(?:" + after.encode() + rb")" + AFTER) if after else None
     bit = _announcing(context, after)
-    return Kind(kind, shape, re.compile(pattern), check, near, anywhere, alone, behind, bit, is_prefixed)
+    compiled = re.compile(pattern)
+    group = compiled.groupindex.get("value", 0)
+    return Kind(kind, shape, compiled, group, check, near, anywhere, alone, behind, bit, is_prefixed)
 
 
 _ANNOUNCED: dict[str, int] = {}

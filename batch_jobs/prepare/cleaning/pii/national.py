@@ -10,7 +10,7 @@ from functools import cache
 
 from stdnum.fi import hetu
 
-from batch_jobs.prepare.cleaning.pii.checking import DATE, Check, by_stdnum, is_phone
+from batch_jobs.prepare.cleaning.pii.checking import DATE, NO_DIGIT, Check, by_stdnum, is_phone
 
 GROUPED = (
     (r"756\.\d{4}\.\d{4}\.\d\d", "ch.ssn"),
@@ -97,7 +97,7 @@ def is_coded(value: str) -> bool:
 
 def is_announced(value: str) -> bool:
     """Five digits or more that are no date, and not one digit again and again."""
-    digits = re.sub(r"\D", "", value)
+    digits = NO_DIGIT.sub("", value)
     if DATE.fullmatch(value):
         return False
     return 5 <= len(digits) <= 18 and len(set(digits)) > 1
@@ -105,7 +105,7 @@ def is_announced(value: str) -> bool:
 
 def is_announced_abroad(value: str) -> bool:
     """The same after a word that Americans use of their own numbers, which have nine digits."""
-    return is_announced(value) and len(re.sub(r"\D", "", value)) > 9
+    return is_announced(value) and len(NO_DIGIT.sub("", value)) > 9
 
 
 def is_known(value: str) -> bool:

@@ -14,6 +14,7 @@ from tunesmith.contracts.preparation import PiiType, RedactStyle
 
 FIRST = [f"<{kind.value.upper()}_1>".encode() for kind in TYPES]
 """By a type's code: what stands for a row's only value of it."""
+NOT_IN_PHONES, ABROAD, SEPARATORS = re.compile(r"[^\d+x]"), re.compile(r"^00"), re.compile(r"[\W_]")
 
 
 class Replacements:
@@ -51,9 +52,9 @@ def canonical_value(kind: PiiType, value: str) -> str:
     if kind in (PiiType.SECRET, PiiType.URL_CREDENTIALS, PiiType.CRYPTO_ADDRESS):
         return value
     if kind is PiiType.PHONE:
-        return re.sub(r"^00", "+", re.sub(r"[^\d+x]", "", value.lower()))
+        return ABROAD.sub("+", NOT_IN_PHONES.sub("", value.lower()))
     if kind in (PiiType.CREDIT_CARD, PiiType.IBAN, PiiType.US_SSN, PiiType.NATIONAL_ID, PiiType.MAC_ADDRESS):
-        return re.sub(r"[\W_]", "", value.lower())
+        return SEPARATORS.sub("", value.lower())
     return " ".join(value.lower().split())
 
 

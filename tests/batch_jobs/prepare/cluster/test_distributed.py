@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from batch_jobs.harness.context import JobContext
-from batch_jobs.harness.fencing import Fence
+from batch_jobs.harness.fencing import Unfenced
 from batch_jobs.harness.progress import ProgressReport
 from batch_jobs.prepare.cluster.distributed import Cluster, Shared
 from batch_jobs.prepare.frozen import Frozen
@@ -67,7 +67,7 @@ def params_for(folder: Path, name: str) -> PrepareParams:
 
 def context_in(folder: Path) -> JobContext:
     folder.mkdir(parents=True)
-    storage, fence = Storage(), Fence(None, "run/prepare", 1, "me")
+    storage, fence = Storage(), Unfenced()
     report = ProgressReport(storage, f"{folder}/progress.json", JobName.PREPARE, fence)
     return JobContext(JobName.PREPARE, "run-" + "0" * 32, storage, folder, fence, report)
 
