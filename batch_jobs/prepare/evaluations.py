@@ -1,6 +1,11 @@
-"""The evaluation sets that a recipe names: files of rows whose words must not be trained on."""
+"""The evaluation sets that a recipe names: files of rows whose words must not be trained on.
 
-from collections.abc import Iterator
+They are fetched once a job, so all that is said of them, and their digests in the manifest, is of the same bytes.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 from batch_jobs.harness.main import JobContext
 from batch_jobs.prepare.batches import RowBatch, join_texts
@@ -8,27 +13,44 @@ from batch_jobs.prepare.checking.files import FileChecks
 from batch_jobs.prepare.deduplicating.contamination import EvaluationRuns
 from batch_jobs.prepare.reading.files import read_blocks
 from batch_jobs.prepare.scanning import rows_of
+from tunesmith.adapters.storage import file_entry
+from tunesmith.contracts.datasets import EvaluationSet
 from tunesmith.contracts.errors import InvalidInput
 from tunesmith.contracts.recipes import PrepareRecipe
 
 
-def evaluation_runs(recipe: PrepareRecipe, context: JobContext) -> EvaluationRuns | None:
-    """What `decontaminate.against` names, as hashes of word runs; None where it names nothing."""
-    asked = recipe.decontaminate
-    if not asked.against:
-        return None
-    texts = [items.row_texts for _, items in evaluation_items(recipe, context)]
-    return EvaluationRuns.of(join_texts(texts), asked.ngram)
+@dataclass(frozen=True, slots=True)
+class EvaluationSets:
+    """Those of one recipe, as they were when the job began."""
+
+    told: Sequence[EvaluationSet]
+    files: Sequence[Path]
+    """Of each set its copy on this machine."""
+
+    @classmethod
+    def fetch(cls, recipe: PrepareRecipe, context: JobContext) -> "EvaluationSets":
+        told, files = [], []
+        for number, uri in enumerate(recipe.decontaminate.against):
+            folder = context.workdir / f"evaluations-{number}"
+            files.append(context.storage.download(uri, folder / uri.rpartition("/")[2]))
+            told.append(EvaluationSet(uri=uri, sha256=file_entry(folder, files[-1].name).sha256))
+        return cls(told, files)
+
+    def items(self, recipe: PrepareRecipe) -> Iterator[tuple[str, RowBatch]]:
+        """The sets' URIs and items, set after set as the recipe names them. Raises InvalidInput, as `_items`."""
+        for told, file in zip(self.told, self.files, strict=True):
+            yield from ((told.uri, items) for items in _items(told.uri, file, recipe))
+
+    def runs(self, recipe: PrepareRecipe) -> EvaluationRuns | None:
+        """Hashes of their word runs; None where there are no sets."""
+        if not self.told:
+            return None
+        texts = [items.row_texts for _, items in self.items(recipe)]
+        return EvaluationRuns.of(join_texts(texts), recipe.decontaminate.ngram)
 
 
-def evaluation_items(recipe: PrepareRecipe, context: JobContext) -> Iterator[tuple[str, RowBatch]]:
-    """The sets' URIs and items, set after set as the recipe names them. Raises InvalidInput, as `_items`."""
-    return ((uri, items) for uri in recipe.decontaminate.against for items in _items(uri, recipe, context))
-
-
-def _items(uri: str, recipe: PrepareRecipe, context: JobContext) -> Iterator[RowBatch]:
+def _items(uri: str, file: Path, recipe: PrepareRecipe) -> Iterator[RowBatch]:
     """Raises InvalidInput where the set has rows that nobody can read: what is missed there would be trained on."""
-    file = context.storage.download(uri, context.workdir / "evaluations" / uri.rpartition("/")[2])
     any_format = _any_format(recipe)
     checks: FileChecks | None = None
     for block in read_blocks(file, uri, any_format):
@@ -41,7 +63,6 @@ def _items(uri: str, recipe: PrepareRecipe, context: JobContext) -> Iterator[Row
                 f"the sets of prepare.decontaminate.against must be whole: {first.hint}"
             )
         yield batch
-    file.unlink()
 
 
 def _any_format(recipe: PrepareRecipe) -> PrepareRecipe:

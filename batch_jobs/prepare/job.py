@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 from batch_jobs.harness.main import JobContext, run_job
+from batch_jobs.prepare.against import Against
 from batch_jobs.prepare.cluster.nodes import Nodes, lend_cores
-from batch_jobs.prepare.frozen import Frozen
 from batch_jobs.prepare.gates import check_quality
 from batch_jobs.prepare.parts import rows_in_part
 from batch_jobs.prepare.pipeline import Prepared, prepare_files
@@ -36,29 +36,20 @@ def prepare(params: PrepareParams, context: JobContext) -> PrepareResult:
 def _make(params: PrepareParams, context: JobContext) -> tuple[DatasetManifest, Preflight | None]:
     folder = context.workdir / "dataset"
     folder.mkdir()
-    prepared = _prepare(params, _frozen(params, context), folder, context)
+    prepared = _prepare(params, Against.fetch(params, context), folder, context)
     context.log("rows prepared", **prepared.ledger.total().model_dump(mode="json"), splits=prepared.rows)
     check_quality(params, prepared, folder, context.storage)
     told = _look_ahead(params, prepared.kind, folder / prepared.files[Split.TRAIN][0], context)
     return publish(params, prepared, folder, context, told), told
 
 
-def _prepare(params: PrepareParams, frozen: Frozen, folder: Path, context: JobContext) -> Prepared:
+def _prepare(params: PrepareParams, against: Against, folder: Path, context: JobContext) -> Prepared:
     nodes = Nodes.told()
     if nodes is None:
-        return prepare_files(params, frozen, folder, context)
+        return prepare_files(params, against, folder, context)
     from batch_jobs.prepare.cluster.preparing import prepare_on  # Daft and Ray are heavy, and few runs have a cluster
 
-    return prepare_on(nodes, params, frozen, folder, context)
-
-
-def _frozen(params: PrepareParams, context: JobContext) -> Frozen:
-    """What the frozen suite asks, so that nothing here teaches the answers."""
-    if params.suite_uri is None:
-        return Frozen.nothing()
-    return Frozen.read(
-        context.storage.download(params.suite_uri, context.workdir / "suite.parquet", params.suite_digest)
-    )
+    return prepare_on(nodes, params, against, folder, context)
 
 
 def _first_part(params: PrepareParams, manifest: DatasetManifest, context: JobContext) -> Path:

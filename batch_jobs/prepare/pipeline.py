@@ -16,11 +16,12 @@ from pathlib import Path
 import numpy as np
 
 from batch_jobs.harness.main import JobContext
+from batch_jobs.prepare.against import Against
 from batch_jobs.prepare.balancing import surplus
 from batch_jobs.prepare.columns import RowColumns
 from batch_jobs.prepare.deciding import KEPT, REASONS, TRAIN, Decisions, decide
 from batch_jobs.prepare.engine import Engine, OneMachine
-from batch_jobs.prepare.evaluations import evaluation_items, evaluation_runs
+from batch_jobs.prepare.evaluations import EvaluationSets
 from batch_jobs.prepare.facts import RowFacts
 from batch_jobs.prepare.frozen import Frozen
 from batch_jobs.prepare.labelling import Labelling, is_asked, label_rows
@@ -37,6 +38,7 @@ from tunesmith.contracts.datasets import (
     KIND_OF,
     DatasetKind,
     DropReason,
+    EvaluationSet,
     Problem,
     RowFormat,
     Source,
@@ -59,6 +61,7 @@ class Prepared:
     kind: DatasetKind
     files: dict[Split, list[str]]
     rows: dict[Split, int]
+    evaluations: Sequence[EvaluationSet]
     labelling: Labelling | None = None
     near_duplicates: NearDuplicates | None = None
     leaks: list[tuple[str, FoundLeak]] | None = None
@@ -68,20 +71,20 @@ class Prepared:
     swaps: SwapEstimate | None = None
 
 
-def prepare_files(params: PrepareParams, frozen: Frozen, folder: Path, context: JobContext) -> Prepared:
+def prepare_files(params: PrepareParams, against: Against, folder: Path, context: JobContext) -> Prepared:
     """Make the Parquet files and the quarantine in `folder`, on this machine."""
-    scanner = make_scanner(params.recipe, frozen, context)
+    scanner = make_scanner(params.recipe, against)
     scans = None
     if params.scans_uri:
         scans = Scans(context.storage, params.scans_uri, params.recipe, scanner.inputs)
     with OneMachine(params.recipe, scanner, context, scans) as engine:
-        return prepare_with(engine, params, scanner.languages, frozen, folder, context)
+        return prepare_with(engine, params, scanner.languages, against, folder, context)
 
 
-def make_scanner(recipe: PrepareRecipe, frozen: Frozen, context: JobContext) -> Scanner:
-    """The first pass with all that it needs: evaluation sets fetched, the key of pseudonyms read."""
+def make_scanner(recipe: PrepareRecipe, against: Against) -> Scanner:
+    """The first pass with all that it needs: evaluation sets hashed, the key of pseudonyms read."""
     secret = recipe.redact.key_secret if recipe.redact.style is RedactStyle.PSEUDONYM else None
-    return Scanner(recipe, frozen.prompts, evaluation_runs(recipe, context), _key(secret) if secret else None)
+    return Scanner(recipe, against.frozen.prompts, against.sets.runs(recipe), _key(secret) if secret else None)
 
 
 def _key(secret: str) -> bytes:
@@ -91,10 +94,10 @@ def _key(secret: str) -> bytes:
 
 
 def prepare_with(
-    engine: Engine, params: PrepareParams, languages: list[str], frozen: Frozen, folder: Path, context: JobContext
+    engine: Engine, params: PrepareParams, languages: list[str], against: Against, folder: Path, context: JobContext
 ) -> Prepared:
     """The whole program, whatever engine runs it. `languages` is what the facts' language codes mean."""
-    recipe, sources, ledger = params.recipe, in_order(params.sources), Ledger()
+    recipe, sources, ledger, frozen = params.recipe, in_order(params.sources), Ledger(), against.frozen
     _scan_all(engine, sources, ledger, folder)
     kind = _kind(ledger)
     facts = engine.facts()
@@ -123,12 +126,12 @@ def prepare_with(
     near = near_duplicates(decided.near, engine.read, engine.lengths) if recipe.report.make else None
     leaks = None
     if recipe.report.make and recipe.decontaminate.against:
-        found = _leaks(engine, decided, recipe, context)
+        found = _leaks(engine, decided, recipe, against.sets)
         leaks = [(sources[facts.source[leak.row]].uri, leak) for leak in found]
     warnings, swaps = [], None
     if kind is DatasetKind.PREFERENCE:
         warnings, swaps = swapped_pairs(engine.read, len(engine.lengths), facts, sources)
-    return Prepared(ledger, kind, files, rows, labelling, near, leaks, warnings, swaps)
+    return Prepared(ledger, kind, files, rows, against.sets.told, labelling, near, leaks, warnings, swaps)
 
 
 def in_order(sources: Sequence[Source]) -> list[Source]:
@@ -157,10 +160,9 @@ def _balance(decided: Decisions, columns: RowColumns, recipe: PrepareRecipe) -> 
     decided.drop(dropped, DropReason.BALANCED_AWAY)
 
 
-def _leaks(engine: Engine, decided: Decisions, recipe: PrepareRecipe, context: JobContext) -> list[FoundLeak]:
+def _leaks(engine: Engine, decided: Decisions, recipe: PrepareRecipe, sets: EvaluationSets) -> list[FoundLeak]:
     contaminated = np.flatnonzero(decided.fate == 1 + REASONS.index(DropReason.CONTAMINATED))
-    items = evaluation_items(recipe, context)
-    return find_leaks(contaminated, engine.read, engine.lengths, items, recipe.decontaminate.ngram)
+    return find_leaks(contaminated, engine.read, engine.lengths, sets.items(recipe), recipe.decontaminate.ngram)
 
 
 def _settle(ledger: Ledger, sources: Sequence[Source], facts: RowFacts, decided: Decisions) -> None:

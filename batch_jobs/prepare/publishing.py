@@ -97,4 +97,5 @@ def describe(params: PrepareParams, prepared: Prepared, folder: Path) -> Dataset
         ),
         characters=ledger.characters,
         suite_digest=params.suite_digest,
+        evaluations=list(prepared.evaluations),
     )

@@ -1,5 +1,6 @@
 """The whole job on files: nothing lost, nothing leaked, nothing half published, the same bytes every time."""
 
+import hashlib
 import json
 import tempfile
 from pathlib import Path
@@ -354,6 +355,11 @@ def test_evaluation_set_that_grew_is_held_against_files_that_were_scanned_before
     place.source("evaluation.jsonl", row(f"{letters.upper()}!"))
     second = place.manifest(place.params(upload, recipe=recipe, name="second", **kept))
     assert second.counts.dropped[DropReason.CONTAMINATED] >= 30
+    now = hashlib.sha256(Path(evaluation.uri).read_bytes()).hexdigest()
+    assert [(named.uri, named.sha256) for named in second.evaluations] == [(evaluation.uri, now)]
+    assert first.evaluations[0].sha256 != now
+    for name in ("README.md", "report.html"):
+        assert now in (Path(place.params(upload, recipe=recipe, name="second", **kept).output_uri) / name).read_text()
 
 
 def test_pairs_that_say_the_opposite_of_earlier_ones_stay_with_a_warning(place: Workplace) -> None:

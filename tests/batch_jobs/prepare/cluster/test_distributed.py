@@ -12,7 +12,9 @@ import pytest
 from batch_jobs.harness.context import JobContext
 from batch_jobs.harness.fencing import Unfenced
 from batch_jobs.harness.progress import ProgressReport
+from batch_jobs.prepare.against import Against
 from batch_jobs.prepare.cluster.distributed import Cluster, Shared
+from batch_jobs.prepare.evaluations import EvaluationSets
 from batch_jobs.prepare.frozen import Frozen
 from batch_jobs.prepare.pipeline import Prepared, in_order, make_scanner, prepare_files, prepare_with
 from tests.support.splits import chat
@@ -77,10 +79,15 @@ FROZEN = Frozen.of(
 )
 
 
+def against(params: PrepareParams, context: JobContext) -> Against:
+    return Against(FROZEN, EvaluationSets.fetch(params.recipe, context))
+
+
 def on_one_machine(folder: Path) -> tuple[Prepared, dict[str, str]]:
     out = folder / "one"
     out.mkdir()
-    prepared = prepare_files(params_for(folder, "one"), FROZEN, out, context_in(folder / "one-work"))
+    params, context = params_for(folder, "one"), context_in(folder / "one-work")
+    prepared = prepare_files(params, against(params, context), out, context)
     return prepared, digests(out)
 
 
@@ -89,10 +96,11 @@ def on_a_cluster(folder: Path) -> tuple[Prepared, dict[str, str]]:
     out.mkdir(), scratch.mkdir()
     params = params_for(folder, "many")
     context = context_in(folder / "work")
-    scanner = make_scanner(params.recipe, FROZEN, context)
+    held_against = against(params, context)
+    scanner = make_scanner(params.recipe, held_against)
     engine = Cluster(Shared(f"{scratch}/", in_order(params.sources), scanner), context, 50_000)
     with engine:
-        prepared = prepare_with(engine, params, scanner.languages, FROZEN, out, context_in(folder / "work-2"))
+        prepared = prepare_with(engine, params, scanner.languages, held_against, out, context_in(folder / "work-2"))
     return prepared, digests(out)
 
 

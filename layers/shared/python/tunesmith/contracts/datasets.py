@@ -228,6 +228,13 @@ class SwapEstimate(Contract):
     swap_rate: float | None = Field(description="estimated share of swapped labels; None: too few came twice")
 
 
+class EvaluationSet(Contract):
+    """A file whose words no training row may share, and what it held when the version was made."""
+
+    uri: Uri
+    sha256: Digest
+
+
 class DatasetManifest(Contract):
     """`manifest.json` of a dataset version, written last: where it exists, the dataset is whole."""
 
@@ -250,6 +257,7 @@ class DatasetManifest(Contract):
     content_digest: Digest = Field(description="over the digests of the splits")
     characters: int = Field(description="of the training split: what sizing goes by")
     suite_digest: Digest | None = Field(description="frozen test split that this version was decontaminated against")
+    evaluations: list[EvaluationSet] = Field(default=[], description="sets of `decontaminate.against`, as they were")
 
 
 class Suite(Contract):

@@ -76,6 +76,7 @@ def _summary(manifest: DatasetManifest) -> str:
         ("Kind", manifest.kind),
         ("Characters of the training split", f"{manifest.characters:,}"),
         ("Decontaminated against", f"`{manifest.suite_digest}`" if manifest.suite_digest else "no frozen test split"),
+        *(("Decontaminated against", f"`{named.uri}`, sha256 `{named.sha256}`") for named in manifest.evaluations),
     ]
     told = (
         f"{manifest.counts.kept:,} {CONTENT[manifest.kind]}, from {manifest.counts.rows_in:,} rows "
