@@ -38,6 +38,8 @@ class Decisions:
     """Per row: index into SPLITS; of dropped rows, where they would have been."""
     near: NDArray[np.int64]
     """Per row: the first row of its group of near duplicates, itself where it is alone."""
+    suite: NDArray[np.int64]
+    """Per row: the first of the suite's rows that are its near duplicates, -1 where none is."""
 
     def drop(self, rows: NDArray[np.bool_], reason: DropReason) -> None:
         self.fate[rows & (self.fate == KEPT)] = 1 + REASONS.index(reason)
@@ -64,7 +66,7 @@ def decide(
     of the frozen suite's rows `near` knows."""
     rows = len(facts)
     feedback = is_feedback[facts.source]
-    decided = Decisions(np.zeros(rows, np.uint8), split_of(facts.group, recipe), np.arange(rows))
+    decided = Decisions(np.zeros(rows, np.uint8), split_of(facts.group, recipe), np.arange(rows), np.full(rows, -1))
     if recipe.deduplicate.exact:
         decided.drop(first_equal(facts.fingerprint) != np.arange(rows), DropReason.EXACT_DUPLICATE)
     decided.drop_for(facts.refused)
@@ -107,10 +109,8 @@ def _group(decided: Decisions, facts: RowFacts, recipe: PrepareRecipe, suite: in
     compared = np.flatnonzero(decided.kept & facts.comparable)
     found = near(compared)
     group = found[suite:]
-    if suite:
-        near_suite = np.zeros(len(facts), np.bool_)
-        near_suite[compared[np.isin(group, found[:suite])]] = True
-        decided.drop(near_suite & (decided.split != TEST), DropReason.NEAR_FROZEN_TEST)
+    decided.suite[compared] = np.where(group < suite, group, -1)
+    decided.drop((decided.suite >= 0) & (decided.split != TEST), DropReason.NEAR_FROZEN_TEST)
     first = np.full(suite + len(facts), -1, np.int64)
     first[group[::-1]] = compared[::-1]  # the first row of each group, whether or not it has rows of the suite
     group = first[group]

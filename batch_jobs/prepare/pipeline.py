@@ -123,7 +123,7 @@ def prepare_with(
     engine.write(parts, columns, kind, folder)
     files = {split: [part.name for part in parts if part.split == split] for split in Split}
     rows = {split: sum(part.rows for part in parts if part.split == split) for split in Split}
-    near = near_duplicates(decided.near, engine.read, engine.lengths) if recipe.report.make else None
+    near = near_duplicates(decided, frozen.batch, engine.read, engine.lengths) if recipe.report.make else None
     leaks = None
     if recipe.report.make and recipe.decontaminate.against:
         found = _leaks(engine, decided, recipe, against.sets)

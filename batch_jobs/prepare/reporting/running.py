@@ -66,9 +66,11 @@ def _shown(change: Change, redact: Redact) -> ChangeSample | None:
 def _redacted(found: NearDuplicates | None, redact: Redact) -> NearDuplicates | None:
     if found is None:
         return None
-    return found.model_copy(
-        update={"examples": [[redact(text)[:LONGEST] for text in texts] for texts in found.examples]}
-    )
+    shown = {
+        name: [[redact(text)[:LONGEST] for text in texts] for texts in several]
+        for name, several in (("examples", found.examples), ("frozen", found.frozen))
+    }
+    return found.model_copy(update=shown)
 
 
 def _leaks(prepared: "Prepared", redact: Redact) -> Leaks | None:

@@ -22,6 +22,7 @@ from tests.support.preparing import EASY, Workplace, jsonl
 from tunesmith.contracts.datasets import DatasetKind, DropReason, RowFormat, Split
 from tunesmith.contracts.jobs import ExitCode, PrepareParams
 from tunesmith.contracts.preparation import DecontaminateRecipe, DeduplicateRecipe, ReadRecipe
+from tunesmith.contracts.profiles import DatasetProfile
 
 ROWS = 100
 ROOMY = EASY.model_copy(update={"max_line_bytes": 100_000})
@@ -290,6 +291,13 @@ def test_near_duplicates_of_frozen_items_are_not_trained_on_whichever_files_they
     assert asked <= {contents(row)[0] for row in place.rows(params, Split.TEST)}
     dropped = manifest.counts.dropped
     assert dropped[DropReason.NEAR_FROZEN_TEST] >= len(near) * 0.6
+    folder = Path(params.output_uri)
+    shown = DatasetProfile.model_validate_json((folder / "profile.json").read_text()).run.near_duplicates
+    assert shown and len(shown.frozen) == 4
+    for of_the_split, row in shown.frozen:
+        assert of_the_split in map("\n".join, map(contents, items)) and row != of_the_split
+    told = f"{dropped[DropReason.NEAR_FROZEN_TEST]} rows were dropped. The first"
+    assert told in (folder / "report.html").read_text()
     careless = recipe.model_copy(update={"decontaminate": DecontaminateRecipe(near=False)})
     other = place.params(*files, recipe=careless, name="careless", **suite)
     assert DropReason.NEAR_FROZEN_TEST not in place.manifest(other).counts.dropped

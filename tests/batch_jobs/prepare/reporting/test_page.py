@@ -85,7 +85,9 @@ def test_hostile_text_stays_text(tmp_path: Path) -> None:
             ChangeSample(step=Step.NORMALISE, source=HOSTILE, line=1, before=HOSTILE + "\r", after=HOSTILE),
             ChangeSample(step=Step.REDACT, source=HOSTILE, line=1, before=None, after=f"{HOSTILE}<EMAIL_1>{HOSTILE}"),
         ],
-        near_duplicates=NearDuplicates(groups={2: 1}, examples=[[HOSTILE, HOSTILE + HOSTILE]]),
+        near_duplicates=NearDuplicates(
+            groups={2: 1}, examples=[[HOSTILE, HOSTILE + HOSTILE]], frozen=[[HOSTILE, HOSTILE]]
+        ),
         leaks=Leaks(rows=2, pairs=[Leak(source=HOSTILE, line=1, against=HOSTILE, item=2, words=13, shared=HOSTILE)]),
         conflicts=[LabelConflict(labels=[HOSTILE], between="rules", rows=1)],
         classifier=ClassifierQuality(rows=1, accuracy=1, recall={HOSTILE: 1}, calibration_error=0),

@@ -72,6 +72,9 @@ class NearDuplicates(Contract):
 
     groups: dict[int, int] = Field(description="rows of a group -> groups of that size")
     examples: list[list[str]] = Field(description="of some groups the first texts, redacted")
+    frozen: list[list[str]] = Field(
+        default=[], description="a row of the frozen test split, and one that was dropped for it, redacted"
+    )
 
 
 class Leak(Contract):
