@@ -45,6 +45,6 @@ def take_fence(table: str | None, job_id: str) -> Fence:
     """Become the newest attempt of the job."""
     if table is None:
         return Unfenced()
-    from batch_jobs.harness.fences import take_next  # boto3 takes long to import, and local paths need none
+    from batch_jobs.harness.fencing_table import take_next  # boto3 takes long to import, and local paths need none
 
     return take_next(table, job_id)

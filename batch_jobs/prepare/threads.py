@@ -1,7 +1,6 @@
 """A pool of threads that gives answers in the order of the questions, and never holds more than it can work on."""
 
 import os
-import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -10,9 +9,6 @@ from typing import TypeVar
 from tunesmith.contracts.environment import VCPUS
 
 T, R = TypeVar("T"), TypeVar("R")
-SWITCH_SECONDS = 0.0005
-"""For so long a thread may be in Python while another, which comes out of compiled code, waits: Python's own 5 ms would
-be a third of what a block takes."""
 
 
 def cores() -> int:
@@ -27,8 +23,6 @@ class Workers:
     def __init__(self, count: int | None = None):
         self.count = count or cores()
         self._pool = ThreadPoolExecutor(self.count, "prepare")
-        if self.count > 1:
-            sys.setswitchinterval(SWITCH_SECONDS)
 
     def __enter__(self) -> "Workers":
         return self

@@ -38,7 +38,7 @@ LEAST_DIGITS, LEAST_DOTTED, DIGITS_APART = 6, 4, 4
 """Digits of one value are at most three other bytes apart: `(020) - 79`."""
 SHORT_RUN, RUN_DIGITS, LONG_RUN = 9, 3, 30
 """A run of letters and digits is looked at if it is short and has digits, or if it is long."""
-SHORT_TOKEN = 20
+SHORT_TOKEN, SHORT_HEADED = 20, 16
 LEAST_CRYPTO = 26
 CRYPTO_FIRST = tuple(b"01235679ABDLMTXabclmnost")
 """Bytes that addresses begin with: 0x, versions of Bitcoin and what came from it, the names of chains."""
@@ -101,8 +101,8 @@ def _sets() -> Bytes:
 
 @cache
 def _prefixes() -> Prefixes:
-    """Where the prefixes stand whose first three bytes have these six bits each, 0 where there is none; and all of
-    them, place after place: how many bytes a prefix has, and these. A place without bytes ends those of three."""
+    """All prefixes in one array, those that begin alike one after the other, each as its length and its bytes, a length
+    of 0 behind the last; and a table, by the lowest six bits of the first three bytes, of where in it to begin."""
     table = np.zeros((64, 64, 64), np.int32)
     by_three: dict[tuple[int, int, int], list[bytes]] = {}
     for prefix in tokens.beginnings():
@@ -248,14 +248,25 @@ def _ibans(buffer, low, high, first, end, sets, out, count):
 
 @compiled
 def _is_long(buffer, run, end, digits, sets, prefixes):
-    """Also `-----BEGIN`, what has a token's prefix in it, and MAC addresses without digits: `AA-BB-CC-DD-EE-FF`."""
+    """Also `-----BEGIN`, what has a token's prefix in it or a header's before it, and MAC addresses without digits:
+    `AA-BB-CC-DD-EE-FF`."""
     return (
         digits >= RUN_DIGITS
         or end - run >= LONG_RUN
         or (buffer[end - 5] == 66 and buffer[end - 6] == 45)
         or (end - run >= SHORT_TOKEN and _has_prefix(buffer, run, end, sets, prefixes))
+        or (end - run >= SHORT_HEADED and _is_headed(buffer, run))
         or (end - run >= 17 and buffer[run + 2] == 45 and buffer[run + 5] == 45)
     )
+
+
+@compiled
+def _is_headed(buffer, run):
+    """Whether `Bearer ` or `Basic ` stands before the run."""
+    if run < 6 or buffer[run - 1] != 32:
+        return False
+    a, b, c, d = buffer[run - 5], buffer[run - 4], buffer[run - 3], buffer[run - 2]
+    return (a == 97 and b == 114 and c == 101 and d == 114) or (a == 97 and b == 115 and c == 105 and d == 99)
 
 
 @compiled
@@ -297,10 +308,8 @@ def _run(buffer, low, high, run, end, digits, sets, prefixes, words, out, count)
 @compiled
 def _prefix(buffer, at, prefixes):
     a, b, c = np.int64(buffer[at]), np.int64(buffer[at + 1]), np.int64(buffer[at + 2])
-    if a == 45 and b == 45 and c == 45:  # the last of -----B: a letter may stand before the first
-        while at < len(buffer) and buffer[at] == 45:
-            at += 1
-        return BLOCK if at < len(buffer) and buffer[at] == 66 else 0
+    if a == 45 and b == 45 and c == 45:  # the last three of -----B: a letter may stand before the first
+        return BLOCK if at + 3 < len(buffer) and buffer[at + 3] == 66 else 0
     shapes = JWT if a == 101 and b == 121 and c == 74 else 0  # eyJ
     table, listed = prefixes
     place = table[(a & 63) << 12 | (b & 63) << 6 | c & 63]

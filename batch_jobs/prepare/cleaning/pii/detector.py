@@ -11,7 +11,7 @@ from batch_jobs.prepare.cleaning.pii.anchors import find_anchors, prefixed_place
 from batch_jobs.prepare.cleaning.pii.checking import Check
 from batch_jobs.prepare.cleaning.pii.kinds import Kind, announcing, kinds
 from batch_jobs.prepare.cleaning.pii.placeholders import PLACEHOLDER, may_have_some
-from batch_jobs.prepare.cleaning.pii.spans import Found, Spans, without_overlaps
+from batch_jobs.prepare.cleaning.pii.spans import Found, Ranked, Spans, without_overlaps
 from tunesmith.contracts.preparation import PiiType
 
 CONTEXT = 64
@@ -21,6 +21,7 @@ ENDLESS, LONGEST_KEY = shapes.BLOCK | shapes.JWT, 320
 WORDS = re.compile(rb"[A-Za-z\x80-\xff]")
 NO_VALUE = re.compile(rb"[A-Za-z\x80-\xff]{6}")
 """A word with more letters than values have in a row that need be announced."""
+NUMBER_BEFORE, NUMBER_BEHIND = re.compile(rb"\d \Z"), re.compile(rb" \d")
 LONGEST_AFTER = 12
 """Bytes of the longest word that may announce a value from behind, with what stands between."""
 GUESSED = (PiiType.PERSON, PiiType.ADDRESS)
@@ -50,9 +51,9 @@ class Detector:
             ranked += [(1_000, start, end, kind) for start, end, kind in guessed if kind in self.types]
         if not ranked:
             return Spans.of([], texts.offsets)
-        return Spans.of(_unless_redacted(without_overlaps(ranked), texts), texts.offsets)
+        return Spans.of(_unless_redacted(without_overlaps(_lifted(ranked)), texts), texts.offsets)
 
-    def _structured(self, texts: Texts) -> list[tuple[int, int, int, PiiType]]:
+    def _structured(self, texts: Texts) -> list[Ranked]:
         starts, ends, possible = find_anchors(texts, announcing(), self._asked)
         possible &= self._asked
         chosen = np.flatnonzero(possible)
@@ -61,7 +62,7 @@ class Detector:
         starts, ends, possible = starts[chosen], ends[chosen], possible[chosen]
         indices = np.searchsorted(texts.offsets, starts, side="right") - 1
         lows, highs = texts.offsets[indices], texts.offsets[indices + 1]
-        found: list[tuple[int, int, int, PiiType]] = []
+        found: list[Ranked] = []
         at, text, content = -1, texts.buffer[:0], b""
         for start, end, told, low, high in zip(
             starts.tolist(), ends.tolist(), possible.tolist(), lows.tolist(), highs.tolist(), strict=True
@@ -136,6 +137,21 @@ def _checked(kind: Kind, content: bytes, start: int, end: int) -> tuple[int, int
     return (start, end) if kind.check(_text(content, start, end)) else None
 
 
+def _lifted(ranked: list[Ranked]) -> list[Ranked]:
+    """A secret in which another one stands, such as a password that ends with a token, has the better one's rank."""
+    secrets = sorted((found for found in ranked if found[3] is PiiType.SECRET), key=lambda found: (found[1], -found[2]))
+    if len(secrets) < 2:
+        return ranked
+    lifted: list[Ranked] = []
+    for found in secrets:
+        rank, start, end, kind = lifted[-1] if lifted else found
+        if lifted and found[2] <= end:
+            lifted[-1] = (min(rank, found[0]), start, end, kind)
+        else:
+            lifted.append(found)
+    return [found for found in ranked if found[3] is not PiiType.SECRET] + lifted
+
+
 def _may_be_announced(words: re.Pattern[bytes], content: bytes, start: int, end: int) -> bool:
     """Whether one of the words stands around the window, or the text may have no words at all."""
     if words.search(content, max(0, start - CONTEXT), end + LONGEST_AFTER):
@@ -151,11 +167,12 @@ def _is_announced(kind: Kind, context: re.Pattern[bytes], content: bytes, start:
 
 
 def _is_alone(kind: Kind, content: bytes, start: int, end: int) -> bool:
-    """Whether the text is short and has no words besides, nor, beside what may be a telephone, a number."""
+    """Whether the text is short and has no words besides, nor a number that one blank parts from what may be a
+    telephone: that is a row of numbers."""
     if len(content) > 2 * CONTEXT:
         return False
     before, behind = content[:start], content[end:]
-    if kind.type is PiiType.PHONE and (before.rstrip(b" ")[-1:].isdigit() or behind.lstrip(b" ")[:1].isdigit()):
+    if kind.type is PiiType.PHONE and (NUMBER_BEFORE.search(before[-2:]) or NUMBER_BEHIND.match(behind)):
         return False
     return not WORDS.search(before + b" " + behind)
 

@@ -28,7 +28,7 @@ from batch_jobs.prepare.compiling import compiled
 MOST_GROUPS, MOST_DIGITS = 20, 24
 ANNOUNCED = NUMBER | PHONE_PLAIN | JOINED | SHORT_CARD | RUN
 CONTEXT = 64
-_SPACE, _PLUS, _DASH, _DOT, _SLASH, _COLON = 32, 43, 45, 46, 47, 58
+_SPACE, _PLUS, _COMMA, _DASH, _DOT, _SLASH, _COLON = 32, 43, 44, 45, 46, 47, 58
 
 
 @compiled
@@ -99,7 +99,7 @@ def shapes_from(buffer, low, high, at):
             shapes |= CPF
     if count >= 4 and marks[0] == _DOT and marks[1] == _DOT and marks[2] == _DOT and _is_ipv4(sizes, value):
         shapes |= IPV4
-        if count == 4:
+        if count == 4 and not _has_extension(buffer, high, at):
             shapes &= ~PHONE_PLAIN
     if before == _DOT:
         shapes &= ~PHONE_PLAIN  # every telephone's pattern rules it out
@@ -118,6 +118,15 @@ def shapes_from(buffer, low, high, at):
         if end < high and 65 <= buffer[end] & 0xDF <= 90:
             shapes |= SPANISH
     return shapes, at
+
+
+@compiled
+def _has_extension(buffer, high, at):
+    """Whether `x` or `ext` follows, behind a comma and a blank."""
+    last = min(at + 3, high)
+    while at < last and (buffer[at] == _COMMA or buffer[at] == _SPACE):
+        at += 1
+    return at < last and (buffer[at] | 32 == 120 or buffer[at] | 32 == 101)
 
 
 @compiled

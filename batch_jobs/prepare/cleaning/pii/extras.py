@@ -139,7 +139,7 @@ class ExtrasRewriter:
 
 
 def _readings(value: object, name: str = "") -> Iterator[bytes]:
-    """Every text of a document that `_Rewriter` may look at, and with the name before it where that may tell."""
+    """Every text of a document that `ExtrasRewriter` may look at, and with the name before it where that may tell."""
     if isinstance(value, dict):
         for key, item in value.items():
             if not PLAIN_KEY.fullmatch(key):

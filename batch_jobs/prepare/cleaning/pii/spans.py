@@ -16,6 +16,9 @@ CODES = {kind: code for code, kind in enumerate(TYPES)}
 Found = tuple[int, int, PiiType]
 """First byte, byte after the last, what it is."""
 
+Ranked = tuple[int, int, int, PiiType]
+"""Rank, first byte, byte after the last, what it is."""
+
 
 @dataclass(frozen=True, slots=True)
 class Spans:
@@ -44,8 +47,8 @@ class Spans:
         )
 
 
-def without_overlaps(ranked: Sequence[tuple[int, int, int, PiiType]]) -> list[Found]:
-    """Of (rank, start, end, type) that overlap the lowest rank stays, and of equal ranks the longest; sorted.
+def without_overlaps(ranked: Sequence[Ranked]) -> list[Found]:
+    """Of those that overlap the lowest rank stays, and of equal ranks the longest; sorted.
 
     A span that only begins inside a better one keeps nothing: what remains of it is no value.
     """

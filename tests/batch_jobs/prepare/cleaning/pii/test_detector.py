@@ -113,6 +113,7 @@ def test_a_national_number_of_bare_digits_needs_words_that_announce_it() -> None
 
 def test_telephones_without_any_words_may_stand_on_lines_but_not_among_numbers() -> None:
     assert found("612 34 56 78\n612 34 56 79") == [("phone", "612 34 56 78"), ("phone", "612 34 56 79")]
+    assert found("612 34 56 78  698 76 54 32") == [("phone", "612 34 56 78"), ("phone", "698 76 54 32")]
     assert found("10 20 612 34 56 78 90 12 20 30 40 50 60") == []
 
 
@@ -135,6 +136,8 @@ def test_telephones_without_any_words_may_stand_on_lines_but_not_among_numbers()
         ("see https://lists.example.org/2024/ann@x.example", "email", "ann@x.example"),
         ("backup/AKIAZQ3DRSTUVWXYABCD", "secret", "AKIAZQ3DRSTUVWXYABCD"),
         ("-ghp_" + "wWPw5k4aXcaT4fNP0UcnZwJUVFk6LO0pINUx", "secret", "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"),
+        ("password: hunter2-AKIAZQXDRSTUVWXYABCD", "secret", "hunter2-AKIAZQXDRSTUVWXYABCD"),
+        ("Authorization: Bearer idGu2RnsqPxQwertz", "secret", "idGu2RnsqPxQwertz"),
         (
             "n-----BEGIN PRIVATE KEY-----\nMIIE\n-----END PRIVATE KEY-----",
             "secret",
@@ -163,6 +166,12 @@ def test_only_the_types_that_are_asked_for_are_found() -> None:
     assert [kind for _, _, kind in Detector([PiiType.IP_ADDRESS]).find(texts)] == [PiiType.IP_ADDRESS]
 
 
+def test_an_extension_makes_a_telephone_of_what_would_be_an_address() -> None:
+    texts = Texts.of(["call 20.20.30.40 x12 or 20.20.30.40"])
+    spans = list(Detector([PiiType.PHONE]).find(texts))
+    assert [texts.buffer[start:end].tobytes() for start, end, _ in spans] == [b"20.20.30.40 x12"]
+
+
 def test_a_value_never_runs_from_one_text_into_the_next() -> None:
     assert len(DETECTOR.find(Texts.of(["ann@", "b.example.com", "paid 4111 1111 ", "1111 1111 paid"]))) == 0
 
@@ -186,7 +195,9 @@ def test_spans_are_sorted_apart_and_on_whole_characters(texts: list[str]) -> Non
         before = end
 
 
-@pytest.mark.parametrize("unit", ["1", "@", "a:", "a", "a@a.", "password=", "eyJ", "1:", "-----BEGIN PRIVATE KEY-----"])
+@pytest.mark.parametrize(
+    "unit", ["1", "@", "a:", "a", "a@a.", "password=", "eyJ", "1:", "-", "-----BEGIN PRIVATE KEY-----"]
+)
 def test_time_grows_with_the_text_and_not_faster(unit: str) -> None:
     """Twenty times quadratic would be 400 times; the limits allow for a busy machine."""
     import time
