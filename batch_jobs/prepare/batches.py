@@ -7,7 +7,7 @@
 A segment is the content of one turn. What few rows have (tools, tool calls, names, kept columns) lies in `extras`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -84,7 +84,7 @@ class RowBatch:
     """Per row: index into FORMATS."""
     line: Integers
     """Per row: where it stands in its file, from 1."""
-    extras: dict[int, Extras] = field(default_factory=dict)
+    extras: Mapping[int, Extras] = field(default_factory=dict)
     """By row."""
     learnable: Flags | None = None
     """Per segment: what of `trained` may be learnt in the training split; None: all of it."""

@@ -1,10 +1,11 @@
 """Where the passes run. The pipeline is one program; an engine gives it processors and a place for rows in between.
 
-`OneMachine` is threads and a spool. `cluster.distributed` is Daft on Ray: the same scans, bands and parts.
+`OneMachine` is processes, threads and a spool. `cluster.distributed` is Daft on Ray: the same scans, bands and parts.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from itertools import chain
 from pathlib import Path
 from typing import Protocol
 
@@ -17,7 +18,10 @@ from batch_jobs.prepare.columns import RowColumns
 from batch_jobs.prepare.deduplicating.groups import Members, near_groups
 from batch_jobs.prepare.deduplicating.signatures import Signatures, Template
 from batch_jobs.prepare.facts import FactsLog, RowFacts
+from batch_jobs.prepare.processes import ScanProcesses, may_fork
+from batch_jobs.prepare.reading.blocks import Block
 from batch_jobs.prepare.reading.files import check_size, read_blocks
+from batch_jobs.prepare.reading.ranges import has_ranges, line_ranges
 from batch_jobs.prepare.scanning import FileScan, Scanned, Scanner
 from batch_jobs.prepare.scans import Scans
 from batch_jobs.prepare.spool import Spool
@@ -25,6 +29,9 @@ from batch_jobs.prepare.threads import Workers
 from batch_jobs.prepare.writing import Part, write_part
 from tunesmith.contracts.datasets import DatasetKind, Source
 from tunesmith.contracts.recipes import PrepareRecipe
+
+MANY_BYTES = 32 << 20
+"""From so many bytes on, several processes are sooner done with a file than threads."""
 
 
 class Engine(Protocol):
@@ -69,19 +76,27 @@ class OneMachine(AbstractContextManager["OneMachine"]):
         scratch = context.workdir / "spool"
         scratch.mkdir()
         self._workers, self._spool, self._log = Workers(), Spool(scratch), FactsLog(scratch)
+        self._processes: ScanProcesses | None = None
+        if self._workers.count > 1 and may_fork():
+            self._processes = ScanProcesses(scanner, self._spool.corners(self._workers.count))
         self._templates: list[Template] = []
         self._signed: NDArray[np.uint16] | None = None
 
     def __exit__(self, *raised: object) -> None:
+        self._end_processes()
         self._workers.__exit__(*raised)
+
+    def _end_processes(self) -> None:
+        if self._processes:
+            self._processes.close()
+            self._processes = None
 
     def scan(self, index: int, source: Source) -> Iterator[Scanned]:
         blocks = self._scans.find(source) if self._scans else None
         for scanned in self._new(index, source) if blocks is None else self._kept(index, source, blocks):
             self._context.check_interrupted()
-            self._spool.add(scanned.batch)
             self._log.add(scanned.facts, scanned.signed)
-            self.lengths.append(len(scanned.batch))
+            self.lengths.append(len(scanned.facts))
             yield scanned
 
     def _kept(self, index: int, source: Source, blocks: int) -> Iterator[Scanned]:
@@ -91,6 +106,7 @@ class OneMachine(AbstractContextManager["OneMachine"]):
         read = self._workers.map(lambda number: scans.read(source, number, self._scanner, index), range(blocks))
         for number, (scanned, template) in enumerate(read, 1):
             self._templates += [template] if template else []
+            self._spool.add(scanned.batch)
             self._context.progress(number, blocks, "blocks", note=f"{name}, scanned before")
             yield scanned
 
@@ -113,6 +129,7 @@ class OneMachine(AbstractContextManager["OneMachine"]):
             file.unlink()
 
     def facts(self) -> RowFacts:
+        self._end_processes()
         facts, self._signed = self._log.close()
         return facts
 
@@ -144,14 +161,31 @@ class OneMachine(AbstractContextManager["OneMachine"]):
         first = next(blocks, None)
         if first is None:
             return
-        shared: FileScan = self._scanner.begin(index, source.uri, first)
+        shared = self._scanner.begin(index, source.uri, first)
         self._templates.append(shared.template)
+        if self._processes and file.stat().st_size >= MANY_BYTES and has_ranges(file, source.uri):
+            yield from self._scan_ranges(self._processes, shared, file)
+        else:
+            yield from self._scan_blocks(shared, chain([first], blocks))
 
-        def chained() -> Iterator:
-            yield first
-            yield from blocks
+    def _scan_blocks(self, file: FileScan, blocks: Iterable[Block]) -> Iterator[Scanned]:
+        for scanned in self._workers.map(lambda block: self._scanner.scan(file, block), blocks):
+            self._spool.add(scanned.batch)
+            yield scanned
 
-        yield from self._workers.map(lambda block: self._scanner.scan(shared, block), chained())
+    def _scan_ranges(self, processes: ScanProcesses, shared: FileScan, file: Path) -> Iterator[Scanned]:
+        lines = 0
+        for corner, answer in processes.scan(shared, file, line_ranges(file), lambda: self._spool.has_room):
+            in_range = 0
+            for scanned, place in answer:
+                laid = corner.laid(place, lines)
+                self._spool.take(laid)
+                if self._scans:
+                    scanned.batch = laid.read()
+                scanned.moved(lines)
+                in_range += scanned.rows_in
+                yield scanned
+            lines += in_range
 
 
 def pinned_version(source: Source) -> str | None:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batch_jobs.prepare.deduplicating.signatures import PLACES
-from batch_jobs.prepare.spool import naming
+from batch_jobs.prepare.flat_rows import naming
 
 
 @dataclass(slots=True)

@@ -1,7 +1,7 @@
 """The first pass: a block of lines becomes clean rows, what is known of each, and the rows that go to quarantine.
 
-Blocks are scanned side by side by threads. A scan depends on its block, its file and the recipe, and on nothing that
-another scan does.
+Blocks are scanned side by side, by threads or processes. A scan depends on its block, its file and the recipe, and on
+nothing that another scan does.
 """
 
 import hashlib
@@ -71,6 +71,11 @@ class Scanned:
     """Rows that each step changed."""
     changes: list[Change] = field(default_factory=list)
     consumed: int = 0
+
+    def moved(self, lines: int) -> None:
+        """Give everything but the rows the line numbers of a file in which so many more lines stand before them."""
+        self.quarantined = [row.moved(lines) for row in self.quarantined]
+        self.changes = [change.moved(lines) for change in self.changes]
 
 
 class Scanner:

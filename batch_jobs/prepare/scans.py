@@ -18,8 +18,8 @@ import numpy as np
 from batch_jobs.prepare.cluster.outcomes import Told, read_told, write_told
 from batch_jobs.prepare.compiling import SOURCES
 from batch_jobs.prepare.deduplicating.signatures import PLACES, Template
+from batch_jobs.prepare.flat_rows import read_rows, write_rows
 from batch_jobs.prepare.scanning import Scanned, Scanner
-from batch_jobs.prepare.spool import read_rows, write_rows
 from tunesmith.adapters.storage import Storage
 from tunesmith.contracts.datasets import Source
 from tunesmith.contracts.identity import digest

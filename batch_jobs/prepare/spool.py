@@ -1,26 +1,32 @@
 """Rows between the two passes: in memory while they fit, on disk from then on.
 
 The first pass reads and cleans every row; only after the last one is it known which rows stay. A spool holds them
-until the second pass writes them.
+until the second pass writes them. Processes that scan rows lay them down themselves, each in a corner of its own.
 """
 
-import json
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict
+import mmap
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from batch_jobs.prepare.batches import Extras, RowBatch, Texts
-from batch_jobs.prepare.canonical import Turn
+from batch_jobs.prepare.batches import Bytes, RowBatch
+from batch_jobs.prepare.flat_rows import batch_of, flat, read_rows, write_arrays, write_rows
 
 MEMORY = 256 << 20
 """Bytes of text kept in memory; what comes after is spilled."""
 
 
-DTYPES = (np.int64, np.int64, np.int64, np.uint8, np.uint8, np.bool_, np.bool_, np.uint8, np.uint8, np.uint8)
-"""Of the arrays of a batch, as `_arrays` gives them."""
+@dataclass(frozen=True, slots=True)
+class Laid:
+    """Rows as bytes in memory or in a file. `lines_before` stand before them in their upload, uncounted as yet."""
+
+    where: Bytes | Path
+    lines_before: int = 0
+
+    def read(self) -> RowBatch:
+        batch = read_rows(self.where) if isinstance(self.where, Path) else batch_of(self.where)
+        return replace(batch, line=batch.line + self.lines_before) if self.lines_before else batch
 
 
 class Spool:
@@ -29,7 +35,7 @@ class Spool:
     def __init__(self, folder: Path, memory: int = MEMORY):
         self._folder, self._memory = folder, memory
         self._held = 0
-        self._batches: list[RowBatch | Path] = []
+        self._batches: list[RowBatch | Laid] = []
 
     def __len__(self) -> int:
         return len(self._batches)
@@ -37,7 +43,12 @@ class Spool:
     @property
     def spilled(self) -> int:
         """Batches that lie on disk."""
-        return sum(isinstance(batch, Path) for batch in self._batches)
+        return sum(isinstance(batch, Laid) and isinstance(batch.where, Path) for batch in self._batches)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether more may be kept in memory."""
+        return self._held < self._memory
 
     def add(self, batch: RowBatch) -> None:
         if self._held + batch.texts.buffer.nbytes <= self._memory:
@@ -46,54 +57,50 @@ class Spool:
         else:
             file = self._folder / f"{len(self._batches):06d}.rows"
             write_rows(batch, file)
-            self._batches.append(file)
+            self._batches.append(Laid(file))
+
+    def corners(self, count: int) -> list["Corner"]:
+        """Places for `count` processes that are forked from this one afterwards."""
+        return [Corner(self._folder, number, _shared(self._memory // count)) for number in range(count)]
+
+    def take(self, laid: Laid) -> None:
+        """Add what a process has laid in its corner."""
+        self._held += 0 if isinstance(laid.where, Path) else laid.where.nbytes
+        self._batches.append(laid)
 
     def __getitem__(self, index: int) -> RowBatch:
         found = self._batches[index]
-        return found if isinstance(found, RowBatch) else read_rows(found)
+        return found if isinstance(found, RowBatch) else found.read()
 
 
-def write_rows(batch: RowBatch, file: Path) -> None:
-    """The batch's arrays one after the other, the lengths of all before them."""
-    arrays = _arrays(batch)
-    with naming(file), file.open("wb") as out:
-        for array in (np.array([len(array) for array in arrays], np.int64), *arrays):
-            out.write(np.ascontiguousarray(array).data)  # numpy's `tofile` loses the number of an error
+class Corner:
+    """Where one process lays rows for another: in memory that both see, then in files."""
+
+    def __init__(self, folder: Path, number: int, memory: Bytes):
+        self.memory = memory
+        self._folder, self._number = folder, number
+        self._used = self._files = 0
+
+    def lay(self, batch: RowBatch, in_memory: bool) -> slice | Path:
+        """Where in the corner's memory the rows lie, if they may and there is room, or in which file."""
+        arrays = flat(batch)
+        size = sum(array.nbytes for array in arrays)
+        if not in_memory or self._used + size > len(self.memory):
+            file = self._folder / f"{self._number}-{self._files:06d}.rows"
+            self._files += 1
+            write_arrays(arrays, file)
+            return file
+        start = at = self._used
+        for array in arrays:
+            self.memory[at : at + array.nbytes] = array.view(np.uint8)
+            at += array.nbytes
+        self._used = -(-at // 8) * 8  # the next one is aligned as this one is
+        return slice(start, at)
+
+    def laid(self, place: slice | Path, lines_before: int) -> Laid:
+        """What `lay` has laid, for the process that forked the one which did it."""
+        return Laid(place if isinstance(place, Path) else self.memory[place], lines_before)
 
 
-@contextmanager
-def naming(file: Path) -> Iterator[None]:
-    """What cannot be written says where: a full disk does not know which file it was."""
-    try:
-        yield
-    except OSError as error:
-        error.filename = error.filename or str(file)
-        raise
-
-
-def read_rows(file: Path) -> RowBatch:
-    """What `write_rows` wrote."""
-    memory, arrays = np.fromfile(file, np.uint8), []
-    at = 8 * len(DTYPES)
-    for dtype, length in zip(DTYPES, memory[:at].view(np.int64).tolist(), strict=True):
-        size = np.dtype(dtype).itemsize * length
-        arrays.append(memory[at : at + size].view(dtype))
-        at += size
-    offsets, first, line, role, part, trained, learnable, formats, extras, buffer = arrays
-    found = {int(row): _extras(facts) for row, facts in json.loads(extras.tobytes()).items()}
-    return RowBatch(Texts(buffer, offsets), role, part, trained, first, formats, line, found, learnable)
-
-
-def _arrays(batch: RowBatch) -> list[np.ndarray]:
-    """Those of eight bytes an item first, so that they lie aligned."""
-    extras = json.dumps({row: asdict(extras) for row, extras in batch.extras.items()}).encode()
-    text = batch.texts.buffer[: int(batch.texts.offsets[-1])]
-    wide = [batch.texts.offsets, batch.first, batch.line]
-    learnable = batch.trained if batch.learnable is None else batch.learnable
-    narrow = [batch.role, batch.part, batch.trained, learnable, batch.format]
-    return [*wide, *narrow, np.frombuffer(extras, np.uint8), text]
-
-
-def _extras(facts: dict) -> Extras:
-    turns = {int(place): Turn(**turn) for place, turn in facts["turns"].items()}
-    return Extras(facts["tools"], facts["label"], facts["columns"], turns)
+def _shared(size: int) -> Bytes:
+    return np.frombuffer(mmap.mmap(-1, max(1, size)), np.uint8, size)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from batch_jobs.prepare.arrow_arrays import flags, named, numbers, strings
 from batch_jobs.prepare.batches import CHOSEN, PROMPT, REJECTED, ROLES, Integers, RowBatch, join, take_rows, take_texts
 from batch_jobs.prepare.columns import RowColumns
-from batch_jobs.prepare.spool import naming
+from batch_jobs.prepare.flat_rows import naming
 from tunesmith.contracts.datasets import DatasetKind, Split
 
 PART_BYTES = 32 << 20

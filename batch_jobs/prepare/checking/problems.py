@@ -55,6 +55,10 @@ class BadRow(Exception):
         super().__init__(message)
         self.code, self.message, self.field = code, message, field
 
+    def __reduce__(self) -> tuple[type["BadRow"], tuple[ProblemCode, str, str | None]]:
+        """For another process: an exception is otherwise made anew from its message alone."""
+        return BadRow, (self.code, self.message, self.field)
+
     def bare(self) -> "BadRow":
         """The same without its traceback, whose frames would hold their rows for as long as the problem is held."""
         self.__context__ = self.__cause__ = None

@@ -25,9 +25,9 @@ from batch_jobs.prepare.deduplicating.groups import Members, bands_for, componen
 from batch_jobs.prepare.deduplicating.signatures import PLACES, Signatures, Template
 from batch_jobs.prepare.engine import Suite, pinned_version
 from batch_jobs.prepare.facts import NO_FACTS, RowFacts, join_facts
+from batch_jobs.prepare.flat_rows import read_rows, write_rows
 from batch_jobs.prepare.reading.files import check_size, read_blocks, read_lines
 from batch_jobs.prepare.scanning import FileScan, Scanner
-from batch_jobs.prepare.spool import read_rows, write_rows
 from batch_jobs.prepare.threads import Workers
 from batch_jobs.prepare.writing import Part, write_part
 from tunesmith.adapters.storage import Storage

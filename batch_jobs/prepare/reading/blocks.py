@@ -145,4 +145,6 @@ class Spans:
 
 
 def too_long(spans: Spans, row: int) -> BadRow:
-    return BadRow(ProblemCode.LINE_TOO_LONG, f"{spans.place(row)}: {spans.lengths[row]} bytes")
+    """Of a line without its number, which the reader of a part of the file does not know."""
+    where = "" if spans.lines is None else f"{spans.place(row)}: "
+    return BadRow(ProblemCode.LINE_TOO_LONG, f"{where}{spans.lengths[row]} bytes")

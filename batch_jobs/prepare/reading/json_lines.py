@@ -12,14 +12,14 @@ from batch_jobs.prepare.reading.blocks import BLOCK_BYTES, BLOCK_LINES, BOM, EXC
 LF, CR = 10, 13
 
 
-def line_blocks(pieces: Iterable[tuple[bytes, int]], max_line_bytes: int) -> Iterator[Block]:
-    """Blocks of the text in `pieces` (bytes, stored bytes so far).
+def line_blocks(pieces: Iterable[tuple[bytes, int]], max_line_bytes: int, offset: int = 0) -> Iterator[Block]:
+    """Blocks of the text in `pieces` (bytes, stored bytes so far), which begins at byte `offset` of the file.
 
     Holds at most 3 * (BLOCK_BYTES + one piece + one line of `max_line_bytes`) and 8 MiB of bounds, whatever the text;
     of a longer line, its beginning only.
     """
     held: list[bytes] = []
-    size = begun = offset = skipped = stored = 0
+    size = begun = skipped = stored = 0
     number = 1
     for piece, stored in pieces:
         held.append(piece)

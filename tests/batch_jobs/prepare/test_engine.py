@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from batch_jobs.harness.main import JobContext
-from batch_jobs.prepare import threads
+from batch_jobs.prepare import engine, threads
 from batch_jobs.prepare.canonical import Row, Turn
-from batch_jobs.prepare.reading import json_lines
+from batch_jobs.prepare.reading import json_lines, ranges
 from batch_jobs.prepare.spool import Spool
 from tests.support.preparing import EASY, Workplace, jsonl
 from tunesmith.contracts.datasets import DatasetKind, DropReason, RowFormat, Split
@@ -251,9 +251,28 @@ MACHINES: dict[str, Callable[[pytest.MonkeyPatch], object]] = {
     "two threads": lambda patch: patch.setattr(threads, "cores", lambda: 2),
     "five threads": lambda patch: patch.setattr(threads, "cores", lambda: 5),
     "small blocks": lambda patch: patch.setattr(json_lines, "BLOCK_BYTES", 2_000),
-    "no memory": lambda patch: patch.setattr(Spool.__init__, "__defaults__", (0,)),
+    "no memory": lambda patch: memory(patch, 0),
     "small blocks, five threads, no memory": lambda patch: [MACHINES[name](patch) for name in list(MACHINES)[2:5]],
+    "two processes": lambda patch: processes(patch, 2),
+    "five processes, little memory": lambda patch: [processes(patch, 5), memory(patch, 100_000)],
+    "three processes, small blocks, no memory": lambda patch: [
+        processes(patch, 3),
+        memory(patch, 0),
+        patch.setattr(json_lines, "BLOCK_BYTES", 700),
+    ],
 }
+
+
+def memory(patch: pytest.MonkeyPatch, size: int) -> None:
+    patch.setattr(Spool.__init__, "__defaults__", (size,))
+
+
+def processes(patch: pytest.MonkeyPatch, count: int) -> None:
+    """So many, although the file is small and tests may have threads."""
+    patch.setattr(threads, "cores", lambda: count)
+    patch.setattr(engine, "may_fork", lambda: True)
+    patch.setattr(engine, "MANY_BYTES", 0)
+    patch.setattr(ranges, "RANGE_BYTES", 2_000)
 
 
 def test_bytes_are_the_same_whatever_runs_it(place: Workplace) -> None:

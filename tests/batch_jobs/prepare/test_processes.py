@@ -1,0 +1,157 @@
+"""Processes answer in order, tell what went wrong in them, and do not outlive the one that forked them."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+from batch_jobs.prepare.processes import ScanProcesses
+from batch_jobs.prepare.reading import ranges
+from batch_jobs.prepare.reading.blocks import Block
+from batch_jobs.prepare.reading.files import read_blocks
+from batch_jobs.prepare.reading.ranges import line_ranges
+from batch_jobs.prepare.scanning import FileScan, Scanned, Scanner
+from batch_jobs.prepare.spool import Corner, Spool
+from tests.support.preparing import EASY, jsonl
+from tunesmith.contracts.errors import InvalidInput
+
+NO_PROMPTS = np.empty((0, 2), np.uint64)
+
+
+def answers(scanner: Scanner, file: Path, count: int, memory: int = 1 << 20) -> Iterator[tuple[Scanned, int]]:
+    """What is said of each range, and the number of the line that its first row stands on."""
+    spool = Spool(file.parent, memory)
+    processes = ScanProcesses(scanner, spool.corners(count))
+    try:
+        begun = scanner.begin(0, file.name, next(read_blocks(file, file.name, EASY)))
+        for corner, answer in processes.scan(begun, file, line_ranges(file), lambda: spool.has_room):
+            for scanned, place in answer:
+                spool.take(corner.laid(place, 0))
+                yield scanned, int(json.loads(spool[len(spool) - 1].texts[0]))
+    finally:
+        processes.close()
+
+
+class Slow(Scanner):
+    """Early rows take longest."""
+
+    def scan(self, file: FileScan, block: Block) -> Scanned:
+        number = int(block.offsets[0])
+        time.sleep(0.2 if number == 0 else 0.001)
+        return super().scan(file, block)
+
+
+class Dies(Scanner):
+    def scan(self, file: FileScan, block: Block) -> Scanned:
+        if file.uri != "sample.jsonl" and block.offsets[0] > 1_000:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().scan(file, block)
+
+
+class Refuses(Scanner):
+    def scan(self, file: FileScan, block: Block) -> Scanned:
+        if file.uri != "sample.jsonl" and block.offsets[0] > 1_000:
+            raise InvalidInput("no such rows", param="rows")
+        return super().scan(file, block)
+
+
+@pytest.fixture
+def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(ranges, "RANGE_BYTES", 1_000)
+    found = tmp_path / "a.jsonl"
+    found.write_bytes(jsonl({"prompt": str(n), "completion": f"answer {n}"} for n in range(400)))
+    return found
+
+
+@pytest.mark.parametrize("count", [1, 2, 7])
+@pytest.mark.parametrize("memory", [0, 3_000, 1 << 20])
+def test_answers_come_in_the_order_of_the_file(file: Path, count: int, memory: int) -> None:
+    found = list(answers(Slow(EASY, NO_PROMPTS), file, count, memory))
+    starts = [start for _, start in found]
+    assert len(found) > 15 and starts[0] == 0 and starts == sorted(starts)
+    assert sum(scanned.rows_in for scanned, _ in found) == 400
+    assert [int(scanned.facts.offset[0]) for scanned, _ in found] == [start for start, _ in line_ranges(file)]
+    assert [scanned.consumed for scanned, _ in found] == [end for _, end in line_ranges(file)]
+
+
+def test_what_a_scan_raises_is_raised_here_and_says_where(file: Path) -> None:
+    with pytest.raises(InvalidInput, match="no such rows") as raised:
+        list(answers(Refuses(EASY, NO_PROMPTS), file, 2))
+    assert raised.value.param == "rows"
+    assert "In a process that scanned rows" in raised.value.__notes__[0]
+    assert not [child for child in psutil.Process().children() if child.status() != psutil.STATUS_ZOMBIE]
+
+
+def test_a_process_that_is_killed_ends_the_job_as_if_it_had_been_the_only_one(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """137 is what the platform takes for want of memory."""
+    with pytest.raises(SystemExit) as raised:
+        list(answers(Dies(EASY, NO_PROMPTS), file, 2))
+    assert raised.value.code == 128 + signal.SIGKILL
+    assert "most likely for want of memory" in capsys.readouterr().err
+
+
+def test_rows_lie_in_memory_while_there_is_room_and_in_files_from_then_on(file: Path) -> None:
+    spool = Spool(file.parent, 20_000)
+    scanner = Scanner(EASY, NO_PROMPTS)
+    blocks = list(read_blocks(file, file.name, EASY))
+    begun = scanner.begin(0, file.name, blocks[0])
+    (corner,) = spool.corners(1)
+    assert isinstance(corner, Corner)
+    rows = [scanner.scan(begun, block).batch for asked in line_ranges(file) for block in _read(file, asked)]
+    places = [corner.lay(batch, in_memory=number != 1) for number, batch in enumerate(rows)]
+    kinds = [isinstance(place, Path) for place in places]
+    assert kinds[:3] == [False, True, False] and kinds[-1] and sorted(kinds[2:]) == kinds[2:]
+    for place in places:
+        spool.take(corner.laid(place, 10))
+    for number, batch in enumerate(rows):
+        assert list(spool[number].texts) == list(batch.texts)
+        assert spool[number].line.tolist() == (batch.line + 10).tolist()
+    assert spool.spilled == sum(kinds)
+
+
+def _read(file: Path, asked: ranges.Range) -> Iterator[Block]:
+    return ranges.range_blocks(file, asked, EASY.max_line_bytes)
+
+
+ORPHANS = """
+import sys, time
+import numpy as np
+from pathlib import Path
+from batch_jobs.prepare.processes import ScanProcesses
+from batch_jobs.prepare.scanning import Scanner
+from batch_jobs.prepare.spool import Spool
+from tests.support.preparing import EASY
+
+processes = ScanProcesses(Scanner(EASY, np.empty((0, 2), np.uint64)), Spool(Path(sys.argv[1])).corners(3))
+print(*(member.process.pid for member in processes._members), flush=True)
+time.sleep(60)
+"""
+
+
+def test_processes_end_when_the_one_that_forked_them_is_killed(tmp_path: Path) -> None:
+    parent = subprocess.Popen([sys.executable, "-c", ORPHANS, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout
+    children = [psutil.Process(int(pid)) for pid in parent.stdout.readline().split()]
+    assert len(children) == 3 and all(child.is_running() for child in children)
+    parent.kill()
+    parent.wait()
+    assert not psutil.wait_procs(children, timeout=30)[1]
+
+
+def test_a_process_with_threads_is_not_forked() -> None:
+    code = (
+        "import threading; from batch_jobs.prepare.processes import may_fork; print(may_fork());"
+        "threading.Thread(target=threading.Event().wait, daemon=True).start(); print(may_fork())"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.split() == [str(sys.platform == "linux"), "False"]
