@@ -108,13 +108,16 @@ def link_calls(tools: str | None, *parts: Part) -> list[tuple[Turn, ...]]:
             field = f"{place}[{index}]"
             if turn.tool_calls is not None:
                 calls = _decode(turn.tool_calls)
+                are_named = all("id" in call for call in calls)
                 for number, call in enumerate(calls):
                     call.setdefault("id", f"call_{made}")
                     made += 1
                     _expect(call, declared, waiting, f"{field}.tool_calls[{number}]")
-                turn = replace(turn, tool_calls=canonical_json(calls))
+                if not are_named:
+                    turn = replace(turn, tool_calls=canonical_json(calls))
             elif turn.role == "tool":
-                turn = replace(turn, tool_call_id=_answered(turn, waiting, field))
+                identity = _answered(turn, waiting, field)
+                turn = turn if turn.tool_call_id == identity else replace(turn, tool_call_id=identity)
             done.append(turn)
         linked.append(tuple(done))
     return linked

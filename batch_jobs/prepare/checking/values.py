@@ -32,6 +32,7 @@ TOGETHER = {
 CONVERSATIONS = ("conversations", "conversation", "messages")
 LABELS = ("label", "kto_tag")
 """Whether an answer is wanted: TRL's key, and LLaMA-Factory's."""
+_encode = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
 
 
 def columns_for(row: Container[str], wanted: Iterable[str]) -> dict[str, str]:
@@ -77,7 +78,7 @@ def is_flag(value: Any) -> bool:
 
 def canonical_json(value: Any) -> str:
     """The same value is the same text: keys in order, no spaces."""
-    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return _encode(value)
 
 
 def json_in(text: str, place: str, code: ProblemCode) -> Any:

@@ -1,13 +1,16 @@
 """Personal data in the strings among a row's extras: tool definitions, arguments of tool calls, kept columns, names.
 
-They are few, so they go through plain Python, with the replacements of their row.
+One search of all of a batch's finds the rows that hold something (`rows_with_some`). Those are few, so they go through
+plain Python, with the replacements of their row.
 """
 
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 
@@ -24,8 +27,45 @@ TELLING = re.compile(
     "(?i)key|token|secret|pass|pwd|auth|phone|tel|mob|cell|fax|sms|card|ssn|social|number|tax|national|ident|person|id$"
 )
 """What a name has that may tell what its value is, where the value alone does not."""
+may_tell = lru_cache(maxsize=4096)(TELLING.search)
 PLAIN_KEY = re.compile("[A-Za-z_$ ]{0,24}")
 """Keys that hold nothing: most do not, and each would cost as much as a text."""
+
+
+def rows_with_some(extras: Mapping[int, Extras], detector: Detector) -> list[int]:
+    """Rows in whose extras something may be found that `ExtrasRewriter` would replace; no other row has any."""
+    readings: list[bytes] = []
+    rows: list[list[int]] = []
+    seen: dict[str, list[int]] = {}
+    for row, found in extras.items():
+        for document in _documents(found):
+            if document in seen:  # many rows have the same tools
+                seen[document].append(row)
+            else:
+                seen[document] = [row]
+                _read(json.loads(document), "", readings)
+                rows += [seen[document]] * (len(readings) - len(rows))
+        _read_besides(found, readings)
+        rows += [[row]] * (len(readings) - len(rows))
+    return sorted({row for text in set(detector.find(_texts(readings)).text.tolist()) for row in rows[text]})
+
+
+def _documents(extras: Extras) -> Iterator[str]:
+    """The strings among the extras that are JSON."""
+    if extras.tools is not None:
+        yield extras.tools
+    for turn in extras.turns.values():
+        if turn.tool_calls is not None:
+            yield turn.tool_calls
+
+
+def _read_besides(extras: Extras, readings: list[bytes]) -> None:
+    for name, value in extras.columns.items():
+        _read(value, name, readings)
+    for turn in extras.turns.values():
+        for text in (turn.name, turn.tool_call_id):
+            if text:
+                readings.append(text.encode("utf-8", "surrogatepass"))
 
 
 class ExtrasRewriter:
@@ -53,7 +93,9 @@ class ExtrasRewriter:
         if document is None:
             return None
         value = json.loads(document)
-        if not self._is_found_in(list(_readings(value))):
+        readings: list[bytes] = []
+        _read(value, "", readings)
+        if not self._is_found_in(readings):
             self._replacements.spare(document.encode("utf-8", "surrogatepass"))
             return document
         before = sum(self.counts.values())
@@ -89,7 +131,7 @@ class ExtrasRewriter:
 
     def _named(self, name: str, value: str) -> str:
         after = self.string(value)
-        if after != value or not TELLING.search(name):
+        if after != value or not may_tell(name):
             return after
         return self._after_name(name, value) or value
 
@@ -121,13 +163,10 @@ class ExtrasRewriter:
 
     def _is_found_in(self, readings: list[bytes]) -> bool:
         """One search of all costs as much as of one, and most documents hold nothing."""
-        offsets = np.cumsum([0, *map(len, readings)], dtype=np.int64)
-        texts = Texts(np.frombuffer(bytearray().join(readings), np.uint8), offsets)
-        return len(self._detector.find(texts)) > 0
+        return len(self._detector.find(_texts(readings))) > 0
 
     def _found(self, content: bytes) -> list[Found]:
-        texts = Texts(np.frombuffer(bytearray(content), np.uint8), np.array([0, len(content)], np.int64))
-        return list(self._detector.find(texts))
+        return list(self._detector.find(_texts([content])))
 
     def _replaced(self, content: bytes, spans: list[Found]) -> bytes:
         parts, at = [], 0
@@ -138,26 +177,31 @@ class ExtrasRewriter:
         return b"".join([*parts, content[at:]])
 
 
-def _readings(value: object, name: str = "") -> Iterator[bytes]:
-    """Every text of a document that `ExtrasRewriter` may look at, and with the name before it where that may tell."""
+def _texts(readings: Sequence[bytes]) -> Texts:
+    offsets = np.cumsum([0, *map(len, readings)], dtype=np.int64)
+    return Texts(np.frombuffer(bytearray().join(readings), np.uint8), offsets)
+
+
+def _read(value: object, name: str, readings: list[bytes]) -> None:
+    """Add every text of a value that `ExtrasRewriter` may look at, and with the name before it where that may tell."""
     if isinstance(value, dict):
         for key, item in value.items():
             if not PLAIN_KEY.fullmatch(key):
-                yield key.encode("utf-8", "surrogatepass")
-            yield from _readings(item, key)
+                readings.append(key.encode("utf-8", "surrogatepass"))
+            _read(item, key, readings)
     elif isinstance(value, list):
         for item in value:
-            yield from _readings(item, name)
-    elif isinstance(value, str | int) and not isinstance(value, bool):
-        yield str(value).encode("utf-8", "surrogatepass")
-        if name:
-            yield f"{name}: {value}".encode("utf-8", "surrogatepass")
-        if name == "arguments" and isinstance(value, str):
-            yield from _readings_of_arguments(value)
+            _read(item, name, readings)
+    elif isinstance(value, str):
+        readings.append(value.encode("utf-8", "surrogatepass"))
+        if name and may_tell(name):
+            readings.append(f"{name}: {value}".encode("utf-8", "surrogatepass"))
+        if name == "arguments":
+            _read_arguments(value, readings)
+    elif isinstance(value, int) and not isinstance(value, bool):
+        readings += [str(value).encode(), f"{name}: {value}".encode("utf-8", "surrogatepass")]
 
 
-def _readings_of_arguments(value: str) -> Iterator[bytes]:
-    try:
-        yield from _readings(json.loads(value))
-    except ValueError:
-        return
+def _read_arguments(value: str, readings: list[bytes]) -> None:
+    with suppress(ValueError):
+        _read(json.loads(value), "", readings)

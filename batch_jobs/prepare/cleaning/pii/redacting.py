@@ -10,7 +10,7 @@ import numpy as np
 
 from batch_jobs.prepare.batches import Flags, Integers, RowBatch, Texts, take_texts
 from batch_jobs.prepare.cleaning.pii.detector import Detector
-from batch_jobs.prepare.cleaning.pii.extras import ExtrasRewriter
+from batch_jobs.prepare.cleaning.pii.extras import ExtrasRewriter, rows_with_some
 from batch_jobs.prepare.cleaning.pii.replacements import Replacements, RowReplacements, rows_of
 from batch_jobs.prepare.cleaning.pii.spans import TYPES, Spans
 from batch_jobs.prepare.compiling import compiled
@@ -38,9 +38,9 @@ def redact(
         spans = _find_in(texts, np.unique(spans.text), detector)
         new = replacements.of_later(texts, spans)
     extras = dict(batch.extras)
-    for row, found in batch.extras.items():
+    for row in rows_with_some(batch.extras, detector):
         rewriter = ExtrasRewriter(detector, replacements.of_row(row))
-        rewritten = rewriter.extras(found)
+        rewritten = rewriter.extras(batch.extras[row])
         if rewriter.counts:
             extras[row], flags[row] = rewritten, True
             counts.update(rewriter.counts)
