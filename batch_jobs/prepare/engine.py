@@ -21,7 +21,7 @@ from batch_jobs.prepare.facts import FactsLog, RowFacts
 from batch_jobs.prepare.processes import ScanProcesses, may_fork
 from batch_jobs.prepare.reading.blocks import Block
 from batch_jobs.prepare.reading.files import check_size, read_blocks
-from batch_jobs.prepare.reading.ranges import has_ranges, line_ranges
+from batch_jobs.prepare.reading.ranges import Range, has_ranges, line_ranges
 from batch_jobs.prepare.scanning import FileScan, Scanned, Scanner
 from batch_jobs.prepare.scans import Scans
 from batch_jobs.prepare.spool import Spool
@@ -29,9 +29,6 @@ from batch_jobs.prepare.threads import Workers
 from batch_jobs.prepare.writing import Part, write_part
 from tunesmith.contracts.datasets import DatasetKind, Source
 from tunesmith.contracts.recipes import PrepareRecipe
-
-MANY_BYTES = 32 << 20
-"""From so many bytes on, several processes are sooner done with a file than threads."""
 
 
 class Engine(Protocol):
@@ -163,29 +160,27 @@ class OneMachine(AbstractContextManager["OneMachine"]):
             return
         shared = self._scanner.begin(index, source.uri, first)
         self._templates.append(shared.template)
-        if self._processes and file.stat().st_size >= MANY_BYTES and has_ranges(file, source.uri):
-            yield from self._scan_ranges(self._processes, shared, file)
+        every = chain([first], blocks)
+        if self._processes is None:
+            yield from self._scan_in_threads(shared, every)
         else:
-            yield from self._scan_blocks(shared, chain([first], blocks))
+            yield from self._scan_in_processes(
+                self._processes, shared, line_ranges(file) if has_ranges(file, source.uri) else every
+            )
 
-    def _scan_blocks(self, file: FileScan, blocks: Iterable[Block]) -> Iterator[Scanned]:
+    def _scan_in_threads(self, file: FileScan, blocks: Iterable[Block]) -> Iterator[Scanned]:
         for scanned in self._workers.map(lambda block: self._scanner.scan(file, block), blocks):
             self._spool.add(scanned.batch)
             yield scanned
 
-    def _scan_ranges(self, processes: ScanProcesses, shared: FileScan, file: Path) -> Iterator[Scanned]:
-        lines = 0
-        for corner, answer in processes.scan(shared, file, line_ranges(file), lambda: self._spool.has_room):
-            in_range = 0
-            for scanned, place in answer:
-                laid = corner.laid(place, lines)
-                self._spool.take(laid)
-                if self._scans:
-                    scanned.batch = laid.read()
-                scanned.moved(lines)
-                in_range += scanned.rows_in
-                yield scanned
-            lines += in_range
+    def _scan_in_processes(
+        self, processes: ScanProcesses, file: FileScan, works: Iterable[Range | Block]
+    ) -> Iterator[Scanned]:
+        for scanned, laid in processes.scan(file, works, lambda: self._spool.has_room):
+            self._spool.take(laid)
+            if self._scans:
+                scanned.batch = laid.read()
+            yield scanned
 
 
 def pinned_version(source: Source) -> str | None:

@@ -1,7 +1,8 @@
-"""Processes that scan ranges of a file side by side: each has its own Python, so none waits for another's.
+"""Processes that scan one file side by side: each has its own Python, so none waits for another's.
 
-They are forked when the job begins and know all that it has read by then. Each reads its ranges itself and lays the
-rows in its corner of the spool; what is said of the rows comes back on trays, in turns.
+They are forked when the job begins and know all that it has read by then. A process reads a range of JSON lines itself;
+blocks of other files it is handed on a tray. It lays the rows in its corner of the spool and says the rest on another
+tray. Trays are used in turns, and a pipe tells of what lies on them.
 """
 
 import ctypes
@@ -12,29 +13,32 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import cycle
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from pickle import PickleBuffer
 
 from batch_jobs.prepare.batches import RowBatch
+from batch_jobs.prepare.reading.blocks import Block
 from batch_jobs.prepare.reading.json_lines import line_blocks
 from batch_jobs.prepare.reading.ranges import Range, range_blocks
 from batch_jobs.prepare.scanning import FileScan, Scanned, Scanner
-from batch_jobs.prepare.spool import Corner
-from batch_jobs.prepare.trays import Tray
+from batch_jobs.prepare.spool import Corner, Laid
+from batch_jobs.prepare.trays import Parcel, Tray
 from tunesmith.contracts.errors import PlatformError
 
 AHEAD = 2
-"""Ranges that a process is told of before it has answered: one to scan, one to begin without waiting. It has as many
-trays, so the one that it puts an answer on has been emptied: it was told of the range after that."""
+"""What a process is told of before it has answered: one thing to do, one to begin without waiting. It has as many trays
+each way, so the one whose turn it is has been emptied: it was told of the next thing after that."""
+SMALL = 1 << 15
+"""Bytes that a pipe takes even if the process at its other end is sending and does not read."""
 KILLED = 128
 """What a shell adds to the number of the signal that ended a process."""
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 KEPT_BYTES = 512 << 20
-
 SAMPLE = b"""
 {"messages": [{"role": "user", "content": "Is caf\xc3\xa9@example.org it?"}, {"role": "assistant", "content": "Yes."}]}
 {"messages": [{"role": "user", "content": "4111 1111 1111 1111", "name": "ann"}, {"role": "assistant", "content": ""}]}
@@ -42,7 +46,7 @@ SAMPLE = b"""
 """Lines that are scanned in as many ways as lines of a file are."""
 
 Answer = list[tuple[Scanned, slice | Path]]
-"""Of each block of a range what is said of its rows, and where in the corner they lie."""
+"""Of each block what is said of its rows, and where in the corner they lie."""
 
 
 def may_fork() -> bool:
@@ -52,26 +56,49 @@ def may_fork() -> bool:
 
 
 @dataclass(slots=True)
+class Desk:
+    """What a process and the one that forked it share."""
+
+    corner: Corner
+    tasks: list[Tray] = field(default_factory=lambda: [Tray() for _ in range(AHEAD)])
+    answers: list[Tray] = field(default_factory=lambda: [Tray() for _ in range(AHEAD)])
+
+
+@dataclass(slots=True)
 class Member:
     """One of the processes, as the one that forked it sees it."""
 
-    corner: Corner
-    trays: list[Tray]
+    desk: Desk
     channel: Connection
     process: BaseProcess
     asked: deque[int] = field(default_factory=deque)
-    """The ranges that it has not answered yet."""
+    """The numbers of what it has not answered yet."""
+    _turns: Iterator[int] = field(default_factory=lambda: cycle(range(AHEAD)))
 
-    def answer(self) -> Answer:
-        """Wait for the next one. Raises what the scan raised, and SystemExit where the process was killed."""
+    def lay(self, work: Range | Block) -> tuple[int, Parcel]:
+        """Lay something to do on the tray whose turn it is."""
+        turn = next(self._turns)
+        if isinstance(work, Block):
+            work = replace(work, data=PickleBuffer(work.data))  # type: ignore[arg-type]  # the bytes, not a copy
+        return turn, self.desk.tasks[turn].put(work)
+
+    def send(self, message: object) -> None:
+        """Raises SystemExit where the process was killed."""
+        try:
+            self.channel.send(message)
+        except (BrokenPipeError, ConnectionResetError):
+            raise SystemExit(self._ended()) from None
+
+    def receive(self) -> tuple[int, Answer]:
+        """Its next answer. Raises what the scan raised, and SystemExit where the process was killed."""
         try:
             turn, parcel = self.channel.recv()
         except (EOFError, ConnectionResetError):
             raise SystemExit(self._ended()) from None
-        answer = self.trays[turn].take(parcel)
+        answer = self.desk.answers[turn].take(parcel)
         if isinstance(answer, BaseException):
             raise answer
-        return answer
+        return self.asked.popleft(), answer
 
     def _ended(self) -> int:
         """The exit code of a process that ended as this one did, after the reason was told."""
@@ -84,17 +111,16 @@ class Member:
 class ScanProcesses:
     """As many processes as corners; they hold memory until they are closed."""
 
-    def __init__(self, scanner: Scanner, corners: list[Corner]):
+    def __init__(self, scanner: Scanner, corners: Iterable[Corner]):
         self._members: list[Member] = []
         forking = get_context("fork")
-        for corner in corners:
-            trays = [Tray() for _ in range(AHEAD)]
+        for desk in map(Desk, corners):
             ours, theirs = forking.Pipe()
             others = [ours, *(member.channel for member in self._members)]
-            process = forking.Process(target=_work, args=(scanner, corner, trays, theirs, others), daemon=True)
+            process = forking.Process(target=_work, args=(scanner, desk, theirs, others), daemon=True)
             process.start()
             theirs.close()
-            self._members.append(Member(corner, trays, ours, process))
+            self._members.append(Member(desk, ours, process))
 
     def close(self) -> None:
         for member in self._members:
@@ -104,36 +130,63 @@ class ScanProcesses:
             member.process.join()
 
     def scan(
-        self, file: FileScan, path: Path, ranges: Iterable[Range], has_room: Callable[[], bool]
-    ) -> Iterator[tuple[Corner, Answer]]:
-        """The answers in the order of the ranges, each with the corner in which the rows lie: in memory while there is
-        room.
+        self, file: FileScan, works: Iterable[Range | Block], has_room: Callable[[], bool]
+    ) -> Iterator[tuple[Scanned, Laid]]:
+        """Of each block of the file, in order, what is said of its rows, and where they lie: in memory while there is
+        room. `works` are all ranges of the file or all its blocks.
 
         Raises what a scan raises, and SystemExit where a process was killed, as if this one had been.
         """
-        untold, first = enumerate(ranges), 0
-        answers: dict[int, tuple[Corner, Answer]] = {}
-
-        def ask(member: Member) -> None:
-            """Small enough for the pipe to take while the process at its other end is sending."""
-            if (found := next(untold, None)) is not None:
-                member.asked.append(found[0])
-                member.channel.send((found[1], has_room()))
-
         for member in self._members:
-            member.channel.send((file, path))
+            member.send(file)
+        lines = 0
+        for is_range, corner, answer in _Round(self._members, works, has_room).answers():
+            before = lines if is_range else 0
+            for scanned, place in answer:
+                scanned.moved(before)
+                lines += scanned.rows_in
+                yield scanned, corner.laid(place, before)
+        for member in self._members:
+            member.send(None)
+
+
+class _Round:
+    """What there is to do with one file is handed out, and the answers are put in order."""
+
+    def __init__(self, members: list[Member], works: Iterable[Range | Block], has_room: Callable[[], bool]):
+        self._members, self._works, self._has_room = members, enumerate(works), has_room
+        self._are_ranges: dict[int, bool] = {}
+        self._answered: dict[int, tuple[Corner, Answer]] = {}
+
+    def answers(self) -> Iterator[tuple[bool, Corner, Answer]]:
+        """Each with whether it is of a range, whose lines count from its first one."""
+        first = 0
         for member in self._members * AHEAD:
-            ask(member)
-        while any(member.asked for member in self._members):
-            ready = wait([member.channel for member in self._members])
-            for member in [member for member in self._members if member.channel in ready]:
-                answers[member.asked.popleft()] = (member.corner, member.answer())
-                ask(member)
-            while first in answers:
-                yield answers.pop(first)
+            self._ask(member)
+        while busy := [member for member in self._members if member.asked]:
+            ready = wait([member.channel for member in busy])
+            for member in [member for member in busy if member.channel in ready]:
+                self._receive(member)
+                self._ask(member)
+            while first in self._answered:
+                yield self._are_ranges.pop(first), *self._answered.pop(first)
                 first += 1
-        for member in self._members:
-            member.channel.send(None)
+
+    def _ask(self, member: Member) -> None:
+        """Hand out what is next, if there is more."""
+        number, work = next(self._works, (0, None))
+        if work is None:
+            return
+        self._are_ranges[number] = isinstance(work, Range)
+        turn, parcel = member.lay(work)
+        while len(parcel.pickled) > SMALL and member.asked:  # too large for the tray: it must be read at once
+            self._receive(member)
+        member.asked.append(number)
+        member.send((turn, parcel, self._has_room()))
+
+    def _receive(self, member: Member) -> None:
+        number, answer = member.receive()
+        self._answered[number] = member.desk.corner, answer
 
 
 def _reason(code: int) -> str:
@@ -142,7 +195,7 @@ def _reason(code: int) -> str:
     return f"by signal {-code}" if code < 0 else f"with exit code {code}"
 
 
-def _work(scanner: Scanner, corner: Corner, trays: list[Tray], channel: Connection, others: list[Connection]) -> None:
+def _work(scanner: Scanner, desk: Desk, channel: Connection, others: list[Connection]) -> None:
     """A process: it ends when the one that forked it does, since then nobody else holds the other end."""
     for other in others:
         other.close()
@@ -150,13 +203,14 @@ def _work(scanner: Scanner, corner: Corner, trays: list[Tray], channel: Connecti
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _keep_memory()
     _warm(scanner)
-    turns = cycle(range(len(trays)))
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):
         while True:
-            file, path = channel.recv()
-            while (asked := channel.recv()) is not None:
-                turn = next(turns)
-                channel.send((turn, trays[turn].put(_answer(scanner, corner, file, path, *asked))))
+            file = channel.recv()
+            while (task := channel.recv()) is not None:
+                turn, parcel, in_memory = task
+                work = desk.tasks[turn].take(parcel)
+                answer = _answer(scanner, file, work, desk.corner, in_memory)
+                channel.send((turn, desk.answers[turn].put(answer)))
 
 
 def _warm(scanner: Scanner) -> None:
@@ -167,11 +221,11 @@ def _warm(scanner: Scanner) -> None:
 
 
 def _answer(
-    scanner: Scanner, corner: Corner, file: FileScan, path: Path, asked: Range, in_memory: bool
+    scanner: Scanner, file: FileScan, work: Range | Block, corner: Corner, in_memory: bool
 ) -> Answer | Exception:
     answer: Answer = []
     try:
-        for block in range_blocks(path, asked, scanner.recipe.max_line_bytes):
+        for block in [work] if isinstance(work, Block) else range_blocks(work, scanner.recipe.max_line_bytes):
             scanned = scanner.scan(file, block)
             answer.append((scanned, corner.lay(scanned.batch, in_memory)))
             scanned.batch = RowBatch.of([], [])

@@ -12,7 +12,8 @@ class Parcel(NamedTuple):
     """A value without its arrays' bytes, and where in the tray these lie."""
 
     pickled: bytes
-    places: list[slice]
+    places: list[tuple[slice, bool]]
+    """Each with whether it must not be written to: bytes are bytes again."""
 
 
 class Tray:
@@ -23,7 +24,7 @@ class Tray:
 
     def put(self, value: Any) -> Parcel:
         """Lay the bytes of arrays here (PEP 574) as long as there is room; what was here before is gone."""
-        places: list[slice] = []
+        places: list[tuple[slice, bool]] = []
         end = 0
 
         def lay(buffer: pickle.PickleBuffer) -> bool:
@@ -34,7 +35,7 @@ class Tray:
             if place.stop > len(self._memory):
                 return True
             self._memory[place] = content
-            places.append(place)
+            places.append((place, content.readonly))
             end = -(-place.stop // ALIGNED) * ALIGNED
             return False
 
@@ -42,4 +43,5 @@ class Tray:
 
     def take(self, parcel: Parcel) -> Any:
         """The value, with bytes of its own: the tray may be used again."""
-        return pickle.loads(parcel.pickled, buffers=[bytearray(self._memory[place]) for place in parcel.places])
+        copies = [(bytes if is_readonly else bytearray)(self._memory[place]) for place, is_readonly in parcel.places]
+        return pickle.loads(parcel.pickled, buffers=copies)

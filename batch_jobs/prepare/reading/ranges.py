@@ -19,6 +19,7 @@ RANGE_BYTES = BLOCK_BYTES - SEARCHED
 class Range(NamedTuple):
     """Bytes of a file."""
 
+    file: Path
     start: int
     end: int
 
@@ -38,7 +39,7 @@ def line_ranges(file: Path) -> Iterator[Range]:
         end, start = stream.seek(0, 2), 0
         while start < end:
             stop = _next_line(stream, min(end, start + RANGE_BYTES) - 1, end)
-            yield Range(start, stop)
+            yield Range(file, start, stop)
             start = stop
 
 
@@ -52,13 +53,13 @@ def _next_line(stream: BinaryIO, at: int, end: int) -> int:
     return end
 
 
-def range_blocks(file: Path, asked: Range, max_line_bytes: int) -> Iterator[Block]:
+def range_blocks(asked: Range, max_line_bytes: int) -> Iterator[Block]:
     """The lines of a range, with the offsets of the file; their numbers count from the range's first line."""
-    return line_blocks(_pieces(file, asked), max_line_bytes, asked.start)
+    return line_blocks(_pieces(asked), max_line_bytes, asked.start)
 
 
-def _pieces(file: Path, asked: Range) -> Iterator[tuple[bytes, int]]:
-    with file.open("rb") as stream:
+def _pieces(asked: Range) -> Iterator[tuple[bytes, int]]:
+    with asked.file.open("rb") as stream:
         at = stream.seek(asked.start)
         while at < asked.end and (piece := stream.read(min(PLAIN_BYTES, asked.end - at))):
             at += len(piece)

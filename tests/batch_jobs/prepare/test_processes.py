@@ -1,6 +1,5 @@
 """Processes answer in order, tell what went wrong in them, and do not outlive the one that forked them."""
 
-import json
 import os
 import signal
 import subprocess
@@ -14,28 +13,32 @@ import psutil
 import pytest
 
 from batch_jobs.prepare.processes import ScanProcesses
-from batch_jobs.prepare.reading import ranges
+from batch_jobs.prepare.reading import inflating, json_lines, ranges
 from batch_jobs.prepare.reading.blocks import Block
 from batch_jobs.prepare.reading.files import read_blocks
-from batch_jobs.prepare.reading.ranges import line_ranges
+from batch_jobs.prepare.reading.ranges import line_ranges, range_blocks
 from batch_jobs.prepare.scanning import FileScan, Scanned, Scanner
 from batch_jobs.prepare.spool import Corner, Spool
+from batch_jobs.prepare.trays import Tray
 from tests.support.preparing import EASY, jsonl
 from tunesmith.contracts.errors import InvalidInput
 
 NO_PROMPTS = np.empty((0, 2), np.uint64)
 
 
-def answers(scanner: Scanner, file: Path, count: int, memory: int = 1 << 20) -> Iterator[tuple[Scanned, int]]:
-    """What is said of each range, and the number of the line that its first row stands on."""
+def answers(
+    scanner: Scanner, file: Path, count: int, memory: int = 1 << 20, by_ranges: bool = True
+) -> Iterator[tuple[Scanned, int]]:
+    """What is said of each block, and the number of the line that its first row stands on."""
     spool = Spool(file.parent, memory)
     processes = ScanProcesses(scanner, spool.corners(count))
     try:
         begun = scanner.begin(0, file.name, next(read_blocks(file, file.name, EASY)))
-        for corner, answer in processes.scan(begun, file, line_ranges(file), lambda: spool.has_room):
-            for scanned, place in answer:
-                spool.take(corner.laid(place, 0))
-                yield scanned, int(json.loads(spool[len(spool) - 1].texts[0]))
+        works = line_ranges(file) if by_ranges else read_blocks(file, file.name, EASY)
+        for scanned, laid in processes.scan(begun, works, lambda: spool.has_room):
+            spool.take(laid)
+            rows = spool[len(spool) - 1]
+            yield scanned, int(rows.line[0]) if len(rows) else 0
     finally:
         processes.close()
 
@@ -66,6 +69,8 @@ class Refuses(Scanner):
 @pytest.fixture
 def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(ranges, "RANGE_BYTES", 1_000)
+    monkeypatch.setattr(json_lines, "BLOCK_BYTES", 1_000)
+    monkeypatch.setattr(inflating, "PLAIN_BYTES", 1_000)
     found = tmp_path / "a.jsonl"
     found.write_bytes(jsonl({"prompt": str(n), "completion": f"answer {n}"} for n in range(400)))
     return found
@@ -73,13 +78,30 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.parametrize("count", [1, 2, 7])
 @pytest.mark.parametrize("memory", [0, 3_000, 1 << 20])
-def test_answers_come_in_the_order_of_the_file(file: Path, count: int, memory: int) -> None:
-    found = list(answers(Slow(EASY, NO_PROMPTS), file, count, memory))
-    starts = [start for _, start in found]
-    assert len(found) > 15 and starts[0] == 0 and starts == sorted(starts)
-    assert sum(scanned.rows_in for scanned, _ in found) == 400
-    assert [int(scanned.facts.offset[0]) for scanned, _ in found] == [start for start, _ in line_ranges(file)]
-    assert [scanned.consumed for scanned, _ in found] == [end for _, end in line_ranges(file)]
+@pytest.mark.parametrize("by_ranges", [True, False], ids=["ranges", "blocks"])
+def test_answers_come_in_the_order_of_the_file(file: Path, count: int, memory: int, by_ranges: bool) -> None:
+    found = list(answers(Slow(EASY, NO_PROMPTS), file, count, memory, by_ranges))
+    assert len(found) > 15
+    before = 0
+    for scanned, line in found:
+        assert line == before + 1
+        before += scanned.rows_in
+    assert before == 400
+    if by_ranges:
+        assert [int(scanned.facts.offset[0]) for scanned, _ in found] == [asked.start for asked in line_ranges(file)]
+        assert [scanned.consumed for scanned, _ in found] == [asked.end for asked in line_ranges(file)]
+
+
+def test_blocks_that_are_larger_than_a_tray_and_a_pipe_are_scanned_too(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both ways at once: of bad rows everything goes back."""
+    monkeypatch.setattr(Tray.__init__, "__defaults__", (10,))
+    monkeypatch.setattr(json_lines, "BLOCK_BYTES", 300_000)
+    file.write_bytes(b'{"prompt": "no end\n' * 40_000)
+    found = list(answers(Scanner(EASY, NO_PROMPTS), file, 2, by_ranges=False))
+    assert sum(scanned.rows_in for scanned, _ in found) == 40_000
+    assert [row.number for scanned, _ in found for row in scanned.quarantined] == list(range(1, 40_001))
 
 
 def test_what_a_scan_raises_is_raised_here_and_says_where(file: Path) -> None:
@@ -107,7 +129,8 @@ def test_rows_lie_in_memory_while_there_is_room_and_in_files_from_then_on(file: 
     begun = scanner.begin(0, file.name, blocks[0])
     (corner,) = spool.corners(1)
     assert isinstance(corner, Corner)
-    rows = [scanner.scan(begun, block).batch for asked in line_ranges(file) for block in _read(file, asked)]
+    works = [block for asked in line_ranges(file) for block in range_blocks(asked, EASY.max_line_bytes)]
+    rows = [scanner.scan(begun, block).batch for block in works]
     places = [corner.lay(batch, in_memory=number != 1) for number, batch in enumerate(rows)]
     kinds = [isinstance(place, Path) for place in places]
     assert kinds[:3] == [False, True, False] and kinds[-1] and sorted(kinds[2:]) == kinds[2:]
@@ -117,10 +140,6 @@ def test_rows_lie_in_memory_while_there_is_room_and_in_files_from_then_on(file: 
         assert list(spool[number].texts) == list(batch.texts)
         assert spool[number].line.tolist() == (batch.line + 10).tolist()
     assert spool.spilled == sum(kinds)
-
-
-def _read(file: Path, asked: ranges.Range) -> Iterator[Block]:
-    return ranges.range_blocks(file, asked, EASY.max_line_bytes)
 
 
 ORPHANS = """

@@ -2,6 +2,7 @@
 
 import multiprocessing
 from multiprocessing.connection import Connection
+from pickle import PickleBuffer
 
 import numpy as np
 import pytest
@@ -23,7 +24,15 @@ def test_value_is_the_same_however_little_room_there_is(size: int) -> None:
 
 def test_bytes_go_through_the_tray_and_not_through_the_pipe() -> None:
     parcel = Tray().put([np.zeros(1_000_000), np.ones(1_000_000)])
-    assert len(parcel.pickled) < 1_000 and [place.stop - place.start for place in parcel.places] == [8_000_000] * 2
+    assert len(parcel.pickled) < 1_000 and [place.stop - place.start for place, _ in parcel.places] == [8_000_000] * 2
+
+
+def test_bytes_are_bytes_again_and_what_nobody_may_write_to_stays_so() -> None:
+    tray, fixed = Tray(), np.arange(9)
+    fixed.flags.writeable = False
+    content, array = tray.take(tray.put([PickleBuffer(b"abc" * 1_000), fixed]))
+    assert type(content) is bytes and content == b"abc" * 1_000
+    assert not array.flags.writeable and (array == fixed).all()
 
 
 def test_what_was_taken_stays_when_the_tray_is_used_again() -> None:

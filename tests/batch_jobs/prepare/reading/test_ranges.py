@@ -24,13 +24,13 @@ def test_lines_are_those_of_the_whole_file(text: bytes, size: int, searched: int
         file = Path(folder) / "a.jsonl"
         file.write_bytes(text)
         cut = list(line_ranges(file))
-        assert [0, *(end for _, end in cut)] == [*(start for start, _ in cut), len(text)]
-        for start, _ in cut[1:]:
-            assert text[start - 1 : start] == b"\n"
+        assert [0, *(asked.end for asked in cut)] == [*(asked.start for asked in cut), len(text)]
+        for asked in cut[1:]:
+            assert text[asked.start - 1 : asked.start] == b"\n"
         found, before = [], 0
         for asked in cut:
             rows = 0
-            for block in range_blocks(file, asked, 30):
+            for block in range_blocks(asked, 30):
                 rows += block.rows
                 found += [(before + int(n), int(o)) for n, o in zip(block.numbers, block.offsets, strict=True)]
                 found += [(before + refusal.number, refusal.offset, refusal.length) for refusal in block.refusals]
@@ -44,7 +44,7 @@ def test_lines_are_those_of_the_whole_file(text: bytes, size: int, searched: int
 def test_what_is_read_is_the_range_and_no_more(tmp_path: Path) -> None:
     file = tmp_path / "a.jsonl"
     file.write_bytes(b"one\ntwo\nthree\n")
-    (block,) = range_blocks(file, Range(4, 8), 100)
+    (block,) = range_blocks(Range(file, 4, 8), 100)
     assert (block.line(0), block.consumed, block.offsets.tolist()) == (b"two", 8, [4])
 
 
