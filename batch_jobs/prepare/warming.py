@@ -9,6 +9,7 @@ as it was (images keep whole seconds, so the Dockerfile gives sources whole seco
 """
 
 import json
+import os
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from typing import Any
 from batch_jobs.harness.main import run_job
 from batch_jobs.prepare.job import prepare
 from tunesmith.contracts.datasets import Source, SourceKind
+from tunesmith.contracts.environment import VCPUS
 from tunesmith.contracts.identity import digest
 from tunesmith.contracts.jobs import ExitCode, JobName, PrepareParams, PrepareResult
 from tunesmith.contracts.preparation import PiiType
@@ -49,6 +51,7 @@ SENTENCE = "the quick brown fox writes to café owners about 42 invoices and ask
 
 def main() -> int:
     """The exit code of the first run that failed, else DONE; names kernels that no run has called."""
+    os.environ[VCPUS] = "1"  # no other process compiles what this one could not count
     for name, text in _files().items():
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / name

@@ -2,6 +2,7 @@
 
 scripts/bench prepare [--megabytes 200] [--repetitions 3] [--cores 1] [--contestants ours,expert,...] [--update-docs]
 scripts/bench prepare near|memory       near-deduplication alone; a million rows within bounded memory
+scripts/bench prepare cores             tunesmith alone, on two cores beside one
 scripts/bench prepare steps             language, tokenising, quality and report, each beside its peers
 scripts/bench prepare all               the race, near, steps, and the benches of languages and personal data
 """
@@ -19,6 +20,7 @@ from io import StringIO
 from pathlib import Path
 
 from tests.bench.measuring import table
+from tests.bench.prepare import cores as two_cores
 from tests.bench.prepare import race
 from tests.bench.prepare.corpus import SCORED, write_corpus
 from tests.bench.prepare.entries import ENTRIES, OWN, ROOT, params_for, race_recipe
@@ -43,6 +45,8 @@ def main() -> None:
             _publish("near", command, asked.update_docs, _near(asked, folder))
         if asked.what in ("steps", "all"):
             _publish("steps", command, asked.update_docs, _steps(asked, folder))
+        if asked.what == "cores":
+            _publish("cores", command, asked.update_docs, _cores(asked, folder))
         if asked.what == "memory":
             _publish("memory", command, asked.update_docs, _memory(folder))
     for bench in OTHERS if asked.what == "all" else ():
@@ -52,7 +56,7 @@ def main() -> None:
 
 def _asked() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", nargs="?", default="race", choices=("race", "near", "steps", "memory", "all"))
+    parser.add_argument("what", nargs="?", default="race", choices=("race", "near", "steps", "cores", "memory", "all"))
     parser.add_argument("--megabytes", type=float, default=200)
     parser.add_argument("--repetitions", type=int, default=3)
     parser.add_argument("--cores", type=int, default=1, choices=(1, 2))
@@ -91,6 +95,11 @@ def _steps(asked: argparse.Namespace, folder: Path) -> str:
     digest = write_corpus(corpus, asked.megabytes, asked.seed)
     head = _head(asked, digest, 1)
     return f"{head}\n\n{_markdown(steps.HEADER, steps.run_steps(corpus, folder, asked.repetitions))}"
+
+
+def _cores(asked: argparse.Namespace, folder: Path) -> str:
+    rows = two_cores.run_cores(folder, asked.megabytes, asked.seed, asked.repetitions)
+    return f"{asked.repetitions} repetitions in turns, medians.\n\n{_markdown(two_cores.HEADER, rows)}"
 
 
 def _head(asked: argparse.Namespace, digest: str, cores: int) -> str:
