@@ -160,26 +160,21 @@ class OneMachine(AbstractContextManager["OneMachine"]):
             return
         shared = self._scanner.begin(index, source.uri, first)
         self._templates.append(shared.template)
-        every = chain([first], blocks)
         if self._processes is None:
-            yield from self._scan_in_threads(shared, every)
-        else:
-            yield from self._scan_in_processes(
-                self._processes, shared, line_ranges(file) if has_ranges(file, source.uri) else every
-            )
+            yield from self._scan_in_threads(shared, chain([first], blocks))
+            return
+        works: Iterable[Range | Block] = chain([first], blocks)
+        if has_ranges(file, source.uri):
+            works = line_ranges(file)
+        for scanned, rows in self._processes.scan(shared, works, lambda: self._spool.has_room):
+            self._spool.add_laid(rows)
+            if self._scans:
+                scanned.batch = self._spool[len(self._spool) - 1]
+            yield scanned
 
     def _scan_in_threads(self, file: FileScan, blocks: Iterable[Block]) -> Iterator[Scanned]:
         for scanned in self._workers.map(lambda block: self._scanner.scan(file, block), blocks):
             self._spool.add(scanned.batch)
-            yield scanned
-
-    def _scan_in_processes(
-        self, processes: ScanProcesses, file: FileScan, works: Iterable[Range | Block]
-    ) -> Iterator[Scanned]:
-        for scanned, laid in processes.scan(file, works, lambda: self._spool.has_room):
-            self._spool.take(laid)
-            if self._scans:
-                scanned.batch = laid.read()
             yield scanned
 
 

@@ -6,6 +6,7 @@ tray. Trays are used in turns, and a pipe tells of what lies on them.
 """
 
 import ctypes
+import pickle
 import signal
 import sys
 import threading
@@ -19,26 +20,29 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from pickle import PickleBuffer
 
-from batch_jobs.prepare.batches import RowBatch
+from batch_jobs.prepare.batches import Bytes, RowBatch
 from batch_jobs.prepare.reading.blocks import Block
 from batch_jobs.prepare.reading.json_lines import line_blocks
 from batch_jobs.prepare.reading.ranges import Range, range_blocks
 from batch_jobs.prepare.scanning import FileScan, Scanned, Scanner
-from batch_jobs.prepare.spool import Corner, Laid
+from batch_jobs.prepare.spool import Corner
 from batch_jobs.prepare.trays import Parcel, Tray
 from tunesmith.contracts.errors import PlatformError
 
 AHEAD = 2
-"""What a process is told of before it has answered: one thing to do, one to begin without waiting. It has as many trays
-each way, so the one whose turn it is has been emptied: it was told of the next thing after that."""
+"""Tasks that a process is told of before it has answered: one to do, one to begin without waiting. There are as many
+trays each way. Task n comes only after answer n - 2, so the trays of both are free for task n and its answer."""
+UNSORTED = 4
+"""Tasks a process that are handed out beyond the first that is not answered: answers wait in memory for their turn."""
 SMALL = 1 << 15
 """Bytes that a pipe takes even if the process at its other end is sending and does not read."""
 KILLED = 128
 """What a shell adds to the number of the signal that ended a process."""
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+"""Of glibc's mallopt(3)."""
 KEPT_BYTES = 512 << 20
+"""More than the scan of a block asks for: so all that is freed is kept for the next one."""
 SAMPLE = b"""
 {"messages": [{"role": "user", "content": "Is caf\xc3\xa9@example.org it?"}, {"role": "assistant", "content": "Yes."}]}
 {"messages": [{"role": "user", "content": "4111 1111 1111 1111", "name": "ann"}, {"role": "assistant", "content": ""}]}
@@ -75,11 +79,11 @@ class Member:
     """The numbers of what it has not answered yet."""
     _turns: Iterator[int] = field(default_factory=lambda: cycle(range(AHEAD)))
 
-    def lay(self, work: Range | Block) -> tuple[int, Parcel]:
-        """Lay something to do on the tray whose turn it is."""
+    def put(self, work: Range | Block) -> tuple[int, Parcel]:
+        """Put something to do on the tray whose turn it is."""
         turn = next(self._turns)
         if isinstance(work, Block):
-            work = replace(work, data=PickleBuffer(work.data))  # type: ignore[arg-type]  # the bytes, not a copy
+            work = replace(work, data=pickle.PickleBuffer(work.data))  # type: ignore[arg-type]  # the bytes, not a copy
         return turn, self.desk.tasks[turn].put(work)
 
     def send(self, message: object) -> None:
@@ -93,7 +97,7 @@ class Member:
         """Its next answer. Raises what the scan raised, and SystemExit where the process was killed."""
         try:
             turn, parcel = self.channel.recv()
-        except (EOFError, ConnectionResetError):
+        except (EOFError, OSError):  # an OSError where it ended in the middle of a message
             raise SystemExit(self._ended()) from None
         answer = self.desk.answers[turn].take(parcel)
         if isinstance(answer, BaseException):
@@ -125,27 +129,23 @@ class ScanProcesses:
     def close(self) -> None:
         for member in self._members:
             member.channel.close()
-            member.process.terminate()
+            member.process.kill()
         for member in self._members:
             member.process.join()
 
     def scan(
         self, file: FileScan, works: Iterable[Range | Block], has_room: Callable[[], bool]
-    ) -> Iterator[tuple[Scanned, Laid]]:
-        """Of each block of the file, in order, what is said of its rows, and where they lie: in memory while there is
-        room. `works` are all ranges of the file or all its blocks.
+    ) -> Iterator[tuple[Scanned, Bytes | Path]]:
+        """Of each block of the file, in order, what is said of its rows, and the rows as they were laid: in memory
+        while there is room. `works` are ranges of the file or its blocks.
 
         Raises what a scan raises, and SystemExit where a process was killed, as if this one had been.
         """
         for member in self._members:
             member.send(file)
-        lines = 0
-        for is_range, corner, answer in _Round(self._members, works, has_room).answers():
-            before = lines if is_range else 0
+        for corner, answer in _Round(self._members, works, has_room).answers():
             for scanned, place in answer:
-                scanned.moved(before)
-                lines += scanned.rows_in
-                yield scanned, corner.laid(place, before)
+                yield scanned, corner.laid(place)
         for member in self._members:
             member.send(None)
 
@@ -154,34 +154,40 @@ class _Round:
     """What there is to do with one file is handed out, and the answers are put in order."""
 
     def __init__(self, members: list[Member], works: Iterable[Range | Block], has_room: Callable[[], bool]):
-        self._members, self._works, self._has_room = members, enumerate(works), has_room
-        self._are_ranges: dict[int, bool] = {}
+        self._members, self._works, self._has_room = members, iter(works), has_room
+        self._next = self._first = 0
+        """The number of the next task, and of the first one whose answer was not given yet."""
         self._answered: dict[int, tuple[Corner, Answer]] = {}
 
-    def answers(self) -> Iterator[tuple[bool, Corner, Answer]]:
-        """Each with whether it is of a range, whose lines count from its first one."""
-        first = 0
-        for member in self._members * AHEAD:
-            self._ask(member)
+    def answers(self) -> Iterator[tuple[Corner, Answer]]:
+        self._hand_out()
         while busy := [member for member in self._members if member.asked]:
             ready = wait([member.channel for member in busy])
             for member in [member for member in busy if member.channel in ready]:
                 self._receive(member)
-                self._ask(member)
-            while first in self._answered:
-                yield self._are_ranges.pop(first), *self._answered.pop(first)
-                first += 1
+            self._hand_out()
+            while self._first in self._answered:
+                yield self._answered.pop(self._first)
+                self._first += 1
+            self._hand_out()
+
+    def _hand_out(self) -> None:
+        """Give everyone the first of its tasks, then the one to begin with afterwards."""
+        for ahead in range(1, AHEAD + 1):
+            for member in self._members:
+                if len(member.asked) < ahead and self._next < self._first + UNSORTED * len(self._members):
+                    self._ask(member)
 
     def _ask(self, member: Member) -> None:
-        """Hand out what is next, if there is more."""
-        number, work = next(self._works, (0, None))
+        """Tell it of the next task, if there is one more."""
+        work = next(self._works, None)
         if work is None:
             return
-        self._are_ranges[number] = isinstance(work, Range)
-        turn, parcel = member.lay(work)
+        turn, parcel = member.put(work)
         while len(parcel.pickled) > SMALL and member.asked:  # too large for the tray: it must be read at once
             self._receive(member)
-        member.asked.append(number)
+        member.asked.append(self._next)
+        self._next += 1
         member.send((turn, parcel, self._has_room()))
 
     def _receive(self, member: Member) -> None:
@@ -199,11 +205,11 @@ def _work(scanner: Scanner, desk: Desk, channel: Connection, others: list[Connec
     """A process: it ends when the one that forked it does, since then nobody else holds the other end."""
     for other in others:
         other.close()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all; the first process decides
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    for asked_to_stop in (signal.SIGINT, signal.SIGTERM):  # a whole group is often told; the first process decides
+        signal.signal(asked_to_stop, signal.SIG_IGN)
     _keep_memory()
     _warm(scanner)
-    with suppress(EOFError, BrokenPipeError, ConnectionResetError):
+    with suppress(EOFError, OSError):
         while True:
             file = channel.recv()
             while (task := channel.recv()) is not None:
@@ -230,9 +236,19 @@ def _answer(
             answer.append((scanned, corner.lay(scanned.batch, in_memory)))
             scanned.batch = RowBatch.of([], [])
     except Exception as error:
-        error.add_note(f"In a process that scanned rows:\n{traceback.format_exc()}")
-        return error
+        return _portable(error)
     return answer
+
+
+def _portable(error: Exception) -> Exception:
+    """The error with its traceback told; where it cannot be made anew in another process, what it says."""
+    told = f"In a process that scanned rows:\n{traceback.format_exc()}"
+    try:
+        again = pickle.loads(pickle.dumps(error))
+    except Exception:
+        return RuntimeError(told)
+    again.add_note(told)
+    return again
 
 
 def _keep_memory() -> None:

@@ -2,7 +2,7 @@
 
 import base64
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from batch_jobs.prepare.checking.problems import BadRow
 from batch_jobs.prepare.reading.blocks import Refusal
@@ -27,10 +27,6 @@ class Quarantined:
     @classmethod
     def of_refusal(cls, refusal: Refusal) -> "Quarantined":
         return cls(refusal.number, refusal.offset, refusal.problem, refusal.raw, refusal.length, refusal.line)
-
-    def moved(self, lines: int) -> "Quarantined":
-        """Of a file in which so many more lines stand before it."""
-        return replace(self, number=self.number + lines)
 
     @property
     def place(self) -> int:

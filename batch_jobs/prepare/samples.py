@@ -2,7 +2,7 @@
 are the same however files are cut into blocks."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -28,10 +28,6 @@ class Change:
     before: str | None
     """None: what stood there is not to be shown."""
     after: str
-
-    def moved(self, lines: int) -> "Change":
-        """Of a file in which so many more lines stand before it."""
-        return replace(self, line=self.line + lines)
 
 
 def smallest(changes: Iterable[Change]) -> list[Change]:

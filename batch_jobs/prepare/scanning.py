@@ -72,11 +72,6 @@ class Scanned:
     changes: list[Change] = field(default_factory=list)
     consumed: int = 0
 
-    def moved(self, lines: int) -> None:
-        """Give everything but the rows the line numbers of a file in which so many more lines stand before them."""
-        self.quarantined = [row.moved(lines) for row in self.quarantined]
-        self.changes = [change.moved(lines) for change in self.changes]
-
 
 class Scanner:
     """Scans blocks; safe to use from many threads."""

@@ -5,7 +5,6 @@ until the second pass writes them. Processes that scan rows lay them down themse
 """
 
 import mmap
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,19 +13,7 @@ from batch_jobs.prepare.batches import Bytes, RowBatch
 from batch_jobs.prepare.flat_rows import batch_of, flat, read_rows, write_arrays, write_rows
 
 MEMORY = 256 << 20
-"""Bytes of text kept in memory; what comes after is spilled."""
-
-
-@dataclass(frozen=True, slots=True)
-class Laid:
-    """Rows as bytes in memory or in a file. `lines_before` stand before them in their upload, uncounted as yet."""
-
-    where: Bytes | Path
-    lines_before: int = 0
-
-    def read(self) -> RowBatch:
-        batch = read_rows(self.where) if isinstance(self.where, Path) else batch_of(self.where)
-        return replace(batch, line=batch.line + self.lines_before) if self.lines_before else batch
+"""Bytes of rows kept in memory, most of them text; what comes after is spilled."""
 
 
 class Spool:
@@ -35,7 +22,7 @@ class Spool:
     def __init__(self, folder: Path, memory: int = MEMORY):
         self._folder, self._memory = folder, memory
         self._held = 0
-        self._batches: list[RowBatch | Laid] = []
+        self._batches: list[RowBatch | Bytes | Path] = []
 
     def __len__(self) -> int:
         return len(self._batches)
@@ -43,7 +30,7 @@ class Spool:
     @property
     def spilled(self) -> int:
         """Batches that lie on disk."""
-        return sum(isinstance(batch, Laid) and isinstance(batch.where, Path) for batch in self._batches)
+        return sum(isinstance(batch, Path) for batch in self._batches)
 
     @property
     def has_room(self) -> bool:
@@ -57,20 +44,22 @@ class Spool:
         else:
             file = self._folder / f"{len(self._batches):06d}.rows"
             write_rows(batch, file)
-            self._batches.append(Laid(file))
+            self._batches.append(file)
 
     def corners(self, count: int) -> list["Corner"]:
         """Places for `count` processes that are forked from this one afterwards."""
         return [Corner(self._folder, number, _shared(self._memory // count)) for number in range(count)]
 
-    def take(self, laid: Laid) -> None:
+    def add_laid(self, rows: Bytes | Path) -> None:
         """Add what a process has laid in its corner."""
-        self._held += 0 if isinstance(laid.where, Path) else laid.where.nbytes
-        self._batches.append(laid)
+        self._held += 0 if isinstance(rows, Path) else rows.nbytes
+        self._batches.append(rows)
 
     def __getitem__(self, index: int) -> RowBatch:
         found = self._batches[index]
-        return found if isinstance(found, RowBatch) else found.read()
+        if isinstance(found, RowBatch):
+            return found
+        return read_rows(found) if isinstance(found, Path) else batch_of(found)
 
 
 class Corner:
@@ -97,9 +86,9 @@ class Corner:
         self._used = -(-at // 8) * 8  # the next one is aligned as this one is
         return slice(start, at)
 
-    def laid(self, place: slice | Path, lines_before: int) -> Laid:
+    def laid(self, place: slice | Path) -> Bytes | Path:
         """What `lay` has laid, for the process that forked the one which did it."""
-        return Laid(place if isinstance(place, Path) else self.memory[place], lines_before)
+        return place if isinstance(place, Path) else self.memory[place]
 
 
 def _shared(size: int) -> Bytes:

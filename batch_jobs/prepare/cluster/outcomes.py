@@ -64,11 +64,9 @@ class Told:
 
     def moved(self, lines: int) -> "Told":
         """With line numbers of the whole file: `lines` stand before the piece."""
-        return replace(
-            self,
-            quarantined=[row.moved(lines) for row in self.quarantined],
-            changes=[change.moved(lines) for change in self.changes],
-        )
+        rows = [replace(row, number=row.number + lines) for row in self.quarantined]
+        changes = [replace(change, line=change.line + lines) for change in self.changes]
+        return replace(self, quarantined=rows, changes=changes)
 
 
 def write_told(storage: Storage, uri: str, told: Told) -> None:

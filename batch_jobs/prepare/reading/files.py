@@ -15,8 +15,8 @@ from batch_jobs.prepare.reading.tables import table_blocks
 from tunesmith.contracts.errors import InvalidInput
 from tunesmith.contracts.recipes import PrepareRecipe
 
-HEAD_BYTES = 1 << 16
-"""By so much of its text a file's type is told."""
+HEAD_BYTES = 1 << 20
+"""By so much of its text a file's type is told, and by no more: whoever reads it must be told the same."""
 
 Pieces = Generator[tuple[bytes, int], None, None]
 
@@ -30,7 +30,7 @@ def read_blocks(file: Path, uri: str, recipe: PrepareRecipe) -> Iterator[Block]:
     pieces = inflated_pieces(file, uri, recipe)
     head = _head(pieces)
     text = b"".join(piece for piece, _ in head)
-    found, every, limit = type_of(text, uri, is_packed(file)), chain(head, pieces), recipe.max_line_bytes
+    found, every, limit = type_of(text[:HEAD_BYTES], uri, is_packed(file)), chain(head, pieces), recipe.max_line_bytes
     match found:
         case FileType.JSON_LINES:
             yield from line_blocks(every, limit)

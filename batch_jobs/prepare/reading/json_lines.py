@@ -12,15 +12,17 @@ from batch_jobs.prepare.reading.blocks import BLOCK_BYTES, BLOCK_LINES, BOM, EXC
 LF, CR = 10, 13
 
 
-def line_blocks(pieces: Iterable[tuple[bytes, int]], max_line_bytes: int, offset: int = 0) -> Iterator[Block]:
-    """Blocks of the text in `pieces` (bytes, stored bytes so far), which begins at byte `offset` of the file.
+def line_blocks(
+    pieces: Iterable[tuple[bytes, int]], max_line_bytes: int, offset: int = 0, number: int = 1
+) -> Iterator[Block]:
+    """Blocks of the text in `pieces` (bytes, stored bytes so far), which begins at byte `offset` of the file, with its
+    line `number`.
 
     Holds at most 3 * (BLOCK_BYTES + one piece + one line of `max_line_bytes`) and 8 MiB of bounds, whatever the text;
     of a longer line, its beginning only.
     """
     held: list[bytes] = []
     size = begun = skipped = stored = 0
-    number = 1
     for piece, stored in pieces:
         held.append(piece)
         size += len(piece)
@@ -47,7 +49,7 @@ def _blocks(text: bytes, size: int, offset: int, number: int, skipped: int, limi
     column = np.frombuffer(text, np.uint8)[:size]
     begin = 0
     while begin < size:
-        breaks = _breaks(column, begin)
+        breaks = line_breaks(column, begin)
         starts = np.concatenate([np.array([begin]), breaks[:-1] + 1])
         ends = breaks - ((breaks > starts) & (column[breaks - 1] == CR))
         offsets = starts + offset
@@ -62,7 +64,7 @@ def _blocks(text: bytes, size: int, offset: int, number: int, skipped: int, limi
         offset, skipped = offset + skipped, 0
 
 
-def _breaks(column: Bytes, begin: int) -> Integers:
+def line_breaks(column: Bytes, begin: int) -> Integers:
     """Where the next lines end, BLOCK_LINES of them at most; the last one may end with the text."""
     found = np.empty(BLOCK_LINES, np.int64)
     return found[: _find_breaks(column, begin, found)]

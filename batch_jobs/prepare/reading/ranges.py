@@ -4,24 +4,26 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+import numpy as np
+
 from batch_jobs.prepare.reading.blocks import BLOCK_BYTES, Block
 from batch_jobs.prepare.reading.file_types import may_be_cut
 from batch_jobs.prepare.reading.files import HEAD_BYTES
 from batch_jobs.prepare.reading.inflating import PLAIN_BYTES
-from batch_jobs.prepare.reading.json_lines import line_blocks
+from batch_jobs.prepare.reading.json_lines import line_blocks, line_breaks
 
 SEARCHED = 1 << 16
-"""Bytes that are looked at for a line break at a time."""
-RANGE_BYTES = BLOCK_BYTES - SEARCHED
-"""With what is left of its last line, a range is one block."""
+"""Bytes that are looked at for a line break at a time, where a line is longer than a block."""
 
 
 class Range(NamedTuple):
-    """Bytes of a file."""
+    """Bytes of a file: whole lines of it, no more of them than a block may have."""
 
     file: Path
     start: int
     end: int
+    number: int
+    """Of the first line, from 1."""
 
 
 def has_ranges(file: Path, uri: str) -> bool:
@@ -34,28 +36,32 @@ def has_ranges(file: Path, uri: str) -> bool:
 
 
 def line_ranges(file: Path) -> Iterator[Range]:
-    """All of the file, in its order, in ranges that end with the line in which they have RANGE_BYTES."""
+    """All of the file, in its order, a block at a time; a longer line is a range of its own."""
+    buffer = np.empty(BLOCK_BYTES, np.uint8)
+    start, number = 0, 1
     with file.open("rb") as stream:
-        end, start = stream.seek(0, 2), 0
-        while start < end:
-            stop = _next_line(stream, min(end, start + RANGE_BYTES) - 1, end)
-            yield Range(file, start, stop)
-            start = stop
+        while size := stream.readinto(buffer):
+            breaks = line_breaks(buffer[:size], 0)
+            whole = len(breaks) - (breaks[-1] == size)  # the last line may go on
+            end = start + int(breaks[whole - 1]) + 1 if whole else _end_of_line(stream, start + size)
+            yield Range(file, start, end, number)
+            start, number = end, number + max(1, whole)
+            stream.seek(start)
 
 
-def _next_line(stream: BinaryIO, at: int, end: int) -> int:
-    """Where the line that is open at byte `at` ends, with its line break."""
+def _end_of_line(stream: BinaryIO, at: int) -> int:
+    """Where the line that is open at byte `at` ends, with its line break, or the file does."""
     stream.seek(at)
     while found := stream.read(SEARCHED):
         if (place := found.find(b"\n")) >= 0:
             return at + place + 1
         at += len(found)
-    return end
+    return at
 
 
 def range_blocks(asked: Range, max_line_bytes: int) -> Iterator[Block]:
-    """The lines of a range, with the offsets of the file; their numbers count from the range's first line."""
-    return line_blocks(_pieces(asked), max_line_bytes, asked.start)
+    """The lines of a range, with their numbers and offsets in the file."""
+    return line_blocks(_pieces(asked), max_line_bytes, asked.start, asked.number)
 
 
 def _pieces(asked: Range) -> Iterator[tuple[bytes, int]]:

@@ -272,7 +272,7 @@ def processes(patch: pytest.MonkeyPatch, count: int) -> None:
     """So many, although the file is small and tests may have threads."""
     patch.setattr(threads, "cores", lambda: count)
     patch.setattr(engine, "may_fork", lambda: True)
-    patch.setattr(ranges, "RANGE_BYTES", 2_000)
+    patch.setattr(ranges, "BLOCK_BYTES", 2_000)
 
 
 def test_bytes_are_the_same_whatever_runs_it(place: Workplace) -> None:

@@ -44,7 +44,7 @@ def rows_with_some(extras: Mapping[int, Extras], detector: Detector) -> list[int
             else:
                 seen[document] = [row]
                 _read(json.loads(document), "", readings)
-                rows += [seen[document]] * (len(readings) - len(rows))
+                rows += [seen[document]] * (len(readings) - len(rows))  # one list: of rows that come later too
         _read_besides(found, readings)
         rows += [[row]] * (len(readings) - len(rows))
     return sorted({row for text in set(detector.find(_texts(readings)).text.tolist()) for row in rows[text]})
@@ -198,8 +198,8 @@ def _read(value: object, name: str, readings: list[bytes]) -> None:
             readings.append(f"{name}: {value}".encode("utf-8", "surrogatepass"))
         if name == "arguments":
             _read_arguments(value, readings)
-    elif isinstance(value, int) and not isinstance(value, bool):
-        readings += [str(value).encode(), f"{name}: {value}".encode("utf-8", "surrogatepass")]
+    elif isinstance(value, int) and not isinstance(value, bool) and name:
+        readings.append(f"{name}: {value}".encode("utf-8", "surrogatepass"))
 
 
 def _read_arguments(value: str, readings: list[bytes]) -> None:
