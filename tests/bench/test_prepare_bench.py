@@ -11,6 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tests.bench.measuring import Sample
+from tests.bench.prepare.cores import HEADER as CORES_HEADER
+from tests.bench.prepare.cores import Case, with_tools
 from tests.bench.prepare.corpus import SCORED, TUNED, truth_file, write_corpus
 from tests.bench.prepare.entries import ROOT
 from tests.bench.prepare.inputs import chat_rows, text_rows, write
@@ -140,3 +143,21 @@ def test_a_peer_of_the_quality_step_drops_noise(name: str, tmp_path: Path) -> No
 
 def _entry(step: str, name: str) -> Entry:
     return next(entry for entry in ENTRIES if (entry.step, entry.name) == (step, name))
+
+
+def test_rows_with_tools_are_good_and_broken_ones_stay_broken(corpus: Path, tmp_path: Path) -> None:
+    lines = corpus.read_text(errors="ignore").splitlines(keepends=True)
+    file = tmp_path / "tools.jsonl"
+    file.write_text("".join(with_tools(line, number) for number, line in enumerate(lines)))
+    command = [str(Path(sys.executable).with_name("tunesmith")), "data", "check", str(file), "--json"]
+    told = json.loads(subprocess.run(command, capture_output=True, text=True).stdout)
+    broken = sum(truth["kind"] == "broken" for truth in read_truths(corpus))
+    assert told["rows_in"] == len(lines) and 0 < told["quarantined"] <= broken
+    assert "weather_of" in file.read_text()
+
+
+def test_two_cores_stand_beside_one() -> None:
+    case = Case("chats", Path(__file__))
+    for cores, clock in ((1, 3.0), (2, 2.0)):
+        case.samples[cores] = [Sample(4.0, clock, 100.0)] * 3
+    assert dict(zip(CORES_HEADER, case.row(), strict=True))["faster by"] == "1.50"

@@ -46,11 +46,11 @@ def _cases(folder: Path, megabytes: float, seed: int) -> list[Case]:
     write_corpus(many, 4 * megabytes, seed)
     with few.open(encoding="utf-8", errors="ignore") as lines, tools.open("w", encoding="utf-8") as out:
         for number, line in enumerate(islice(lines, int(100 * megabytes))):
-            out.write(_with_tools(line, number))
+            out.write(with_tools(line, number))
     return [Case("chats", few), Case("chats", many), Case("chats with tools", tools)]
 
 
-def _with_tools(line: str, number: int) -> str:
+def with_tools(line: str, number: int) -> str:
     """The row with a tool, a call of it and its answer before the last turn; a broken one as it is."""
     try:
         row = json.loads(line)
