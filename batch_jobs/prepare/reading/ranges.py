@@ -41,7 +41,9 @@ def line_ranges(file: Path) -> Iterator[Range]:
     start, number = 0, 1
     with file.open("rb") as stream:
         while size := stream.readinto(buffer):
-            breaks = line_breaks(buffer[:size], 0)
+            column = buffer[:size]
+            column.flags.writeable = False  # as where blocks are read: a loop is compiled for each kind of array
+            breaks = line_breaks(column, 0)
             whole = len(breaks) - (breaks[-1] == size)  # the last line may go on
             end = start + int(breaks[whole - 1]) + 1 if whole else _end_of_line(stream, start + size)
             yield Range(file, start, end, number)
